@@ -1,0 +1,55 @@
+# PYTHON: the interpreter that the virtual environment is made from, or that gpu-check runs on.
+# PIP_ARGS: more arguments for pip, for example --index-url of PyTorch's CPU wheels.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP_ARGS ?=
+# ARGS: more flags for the demo's run.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint bench gpu-check clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	    || { echo "error: $(PYTHON) is older than Python 3.10; pass PYTHON=python3.12 or the like"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "error: no venv module; on Debian: apt-get install python3-venv"; exit 2; }
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@echo "installing requirements (once) ..."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.installed  ## train on the Fashion-MNIST images in demo/, a few minutes on two cores
+	@$(RUN) -m loaders.prepare fashion_mnist --source demo/fashion_mnist \
+	    --dataset-name fashion_mnist_demo --output demo/.data
+	@$(RUN) split_maker.py --dataset-path demo/.data --dataset-name fashion_mnist_demo \
+	    --instances-per-label 4 --random-seed 0 --output-path demo/.data/splits
+	@$(RUN) run_semco.py @demo/demo.flags $(ARGS)
+
+test: $(VENV)/.installed-dev  ## run all tests but the slow ones
+	@$(RUN) -m pytest -q -m "not slow"
+
+test-all: $(VENV)/.installed-dev  ## run all tests, with trainings of minutes
+	@$(RUN) -m pytest -q
+
+lint: $(VENV)/.installed-dev  ## check style and formatting
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+bench: $(VENV)/.installed  ## measure this machine, write benchmarks/results/
+	@$(RUN) -m benchmarks.label_matching
+
+gpu-check:  ## on a machine with CUDA: GPU tests and a short training, with the packages of PYTHON, no network
+	@$(PYTHON) -m benchmarks.gpu_check
+
+clean:  ## remove the virtual environment, caches and the demo's prepared data
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis demo/.data
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

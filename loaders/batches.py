@@ -1,0 +1,188 @@
+"""Store and plan -> normalised batches on the device."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from loaders.augment import strong_views
+from loaders.image_store import ImageStore, PixelStore
+from loaders.plan import CropPlan, EpochPlan, StepPlan
+from loaders.statistics import PixelStatistics
+
+
+@dataclass(frozen=True)
+class TrainBatch:
+    """One step's views, ready for one forward pass.
+
+    `images`: float32 (B + 2 * mu * B, 3, H, W), channels last, normalised; first the labelled weak views, then the
+    unlabelled weak views, then the strong views of the same unlabelled images. `labels`: int64 (B,).
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class EvaluationBatch:
+    """Normalised centre crops float32 (n, 3, H, W) and their labels int64 (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Normalise:
+    """uint8 levels (n, 3, H, W) -> float32 `(level / 255 - mean) / std`, channels last."""
+
+    def __init__(self, statistics: PixelStatistics, device: torch.device) -> None:
+        mean = torch.tensor(statistics.mean, dtype=torch.float64).view(1, 3, 1, 1)
+        std = torch.tensor(statistics.std, dtype=torch.float64).view(1, 3, 1, 1)
+        self._scale = (1 / (255 * std)).float().to(device)
+        self._shift = (-mean / std).float().to(device)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalise a batch."""
+        return images.contiguous(memory_format=torch.channels_last).float().mul_(self._scale).add_(self._shift)
+
+
+@dataclass(frozen=True)
+class TrainingPool:
+    """The training images: where they are, which are labelled and which are not.
+
+    `labelled`, `unlabelled`: positions in the store, int64; `labels`: classes of the labelled ones, int64.
+    """
+
+    store: ImageStore
+    labelled: Tensor
+    unlabelled: Tensor
+    labels: Tensor
+
+
+class TrainBatches:
+    """Makes the batches of an epoch from its plan, for one process out of `world_size`."""
+
+    def __init__(
+        self,
+        pool: TrainingPool,
+        *,
+        cropsize: int,
+        normalise: Normalise,
+        device: torch.device,
+        rank: int,
+        world_size: int,
+    ) -> None:
+        self._pool = pool
+        self._cropsize = cropsize
+        self._normalise = normalise
+        self._device = device
+        self._rank = rank
+        self._world_size = world_size
+
+    def epoch(self, plan: EpochPlan, first_step: int = 0) -> Iterator[TrainBatch]:
+        """Yield the epoch's batches from `first_step` on."""
+        steps = (
+            plan.step(step, rank=self._rank, world_size=self._world_size)
+            for step in range(first_step, plan.shape.steps)
+        )
+        crops = ((step, self.crops(step)) for step in steps)
+        # Decoding waits for disks and runs outside Python's lock, so it gains from running ahead. Cutting crops from pixels
+        # in memory would only compete with the training step for the same cores or the same GPU.
+        for step, views in crops if isinstance(self._pool.store, PixelStore) else _ahead(crops, depth=2):
+            yield self._finish(step, views)
+
+    def crops(self, step: StepPlan) -> Tensor:
+        """Cut the step's weak views, uint8: labelled, unlabelled weak, and what the strong views start from."""
+        pool = self._pool
+        whole = CropPlan(
+            image=torch.cat(
+                [
+                    pool.labelled[step.labelled.image],
+                    pool.unlabelled[step.weak.image],
+                    pool.unlabelled[step.strong.image],
+                ]
+            ),
+            **{
+                name: torch.cat([getattr(part, name) for part in (step.labelled, step.weak, step.strong)])
+                for name in ("y", "x", "flip")
+            },
+        )
+        return pool.store.crops(whole, self._cropsize)
+
+    def _finish(self, step: StepPlan, views: Tensor) -> TrainBatch:
+        views = views.to(self._device, non_blocking=True)
+        if len(step.augment):
+            strong = len(views) - len(step.augment)
+            views[strong:] = strong_views(views[strong:], step.augment)
+        labels = self._pool.labels[step.labelled.image].to(self._device, non_blocking=True)
+        return TrainBatch(images=self._normalise(views), labels=labels)
+
+
+@dataclass(frozen=True)
+class EvaluationBatches:
+    """Centre crops of the images at `rows` of a store, in order; can be gone through again and again.
+
+    `labels`: int64 (n,), one for each of `rows`.
+    """
+
+    store: ImageStore
+    rows: Tensor
+    labels: Tensor
+    cropsize: int
+    batch_size: int
+    normalise: Normalise
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[EvaluationBatch]:
+        parts = zip(self.rows.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+        views = ((self.store.centre_crops(rows, self.cropsize), labels) for rows, labels in parts)
+        for images, labels in views if isinstance(self.store, PixelStore) else _ahead(views, depth=2):
+            images = self.normalise(images.to(self.device, non_blocking=True))
+            yield EvaluationBatch(images=images, labels=labels.to(self.device, non_blocking=True))
+
+
+def _ahead(items: Iterator, *, depth: int) -> Iterator:
+    """Run an iterator in a thread, up to `depth` items ahead; its exceptions are raised here."""
+    done = object()
+    ready: queue.Queue = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def put(item) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in items:
+                put((item, None))
+                if stopped.is_set():
+                    return
+            put((done, None))
+        except BaseException as error:  # handed over and raised by the consumer
+            put((None, error))
+
+    thread = threading.Thread(target=work, daemon=True, name="prefetch")
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is done:
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,57 @@
+"""Decode many image files with several processes, in order."""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from loaders.decode import decode_image
+from utils.errors import SemcoError
+
+_CHUNK = 128
+# Below this many images starting processes costs more than it saves.
+_WORTH_PROCESSES = 4096
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Consecutive images: their pixels end to end, (height, width) pairs int32 (n, 2), and what could not be read.
+
+    An image that cannot be decoded has the size (0, 0) and no pixels; `bad` maps its position to the reason.
+    """
+
+    pixels: bytearray
+    shapes: np.ndarray
+    bad: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+
+def decode_all(paths: Sequence[Path], im_size: int, *, workers: int) -> Iterator[Decoded]:
+    """Yield all images in order, in chunks, decoded by up to `workers` processes."""
+    starts = range(0, len(paths), _CHUNK)
+    jobs = [(start, [str(path) for path in paths[start : start + _CHUNK]], im_size) for start in starts]
+    if workers < 2 or len(paths) < _WORTH_PROCESSES:
+        yield from map(_decode_chunk, jobs)
+        return
+    # Fresh processes, not forks: a fork of a program whose threads hold locks can hang.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(_decode_chunk, jobs)
+
+
+def _decode_chunk(job: tuple[int, list[str], int]) -> Decoded:
+    start, paths, im_size = job
+    pixels, shapes, bad = bytearray(), np.zeros((len(paths), 2), dtype=np.int32), {}
+    for row, path in enumerate(paths):
+        try:
+            image = decode_image(path, im_size)
+        except SemcoError as error:
+            bad[start + row] = str(error)
+        else:
+            shapes[row] = image.shape[:2]
+            pixels += image.tobytes()
+    return Decoded(pixels=pixels, shapes=shapes, bad=bad)

@@ -1,0 +1,172 @@
+"""Decode a pool of images once; keep the pixels in memory, in a mapped file, or in the image files.
+
+A cache file holds the pixels of all images, then their sizes. Its name is a digest of what it was made from, so a changed
+image, another size or another order is another file, and two runs that build it at once write the same bytes.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from loaders.decode_pool import Decoded, decode_all
+from loaders.image_store import FileStore, ImageStore, store_from_shapes
+from utils.atomic import atomic_path
+from utils.errors import SemcoError
+from utils.progress import Progress
+
+_MAGIC = b"SEMCO-PIXELS-1\n"
+_HEADER_BYTES = 4096
+MODES = ("auto", "memory", "disk", "none")
+
+
+@dataclass(frozen=True)
+class OpenedStore:
+    """A store and the positions of the images in it that cannot be decoded, each with the reason."""
+
+    store: ImageStore
+    bad: dict[int, str]
+    source: str
+
+
+@dataclass(frozen=True)
+class StoreRequest:
+    """What to open: files, the size of their short side, how to keep them, how many workers decode."""
+
+    paths: Sequence[Path]
+    im_size: int
+    mode: str
+    workers: int
+    cache_folder: Path
+    progress: Progress
+
+
+def open_store(request: StoreRequest) -> OpenedStore:
+    """Open the images of a pool as `request.mode` says; `auto` keeps a cache file and loads it when memory allows.
+
+    Raises:
+        SemcoError: a file is missing, or the disk cannot take the cache that was asked for.
+    """
+    if request.mode == "memory":
+        return _decode_to_memory(request)
+    size = _estimated_bytes(request)
+    in_memory = request.mode == "auto" and size < 0.4 * available_memory()
+    if request.mode == "none":
+        return _from_files(request)
+    path = request.cache_folder / f"{digest(request.paths, request.im_size)[:24]}.pixels"
+    if not path.exists():
+        if request.mode == "auto" and not _can_hold(request.cache_folder, size):
+            return _decode_to_memory(request) if in_memory else _from_files(request)
+        _write_cache(path, request)
+    return _read_cache(path, load=in_memory)
+
+
+def cache_folder(dataset_folder: Path) -> Path:
+    """Where a dataset's caches go: inside it, or in the user's cache folder when it is read-only."""
+    if os.access(dataset_folder, os.W_OK):
+        return dataset_folder / ".cache"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "semco" / dataset_folder.name
+
+
+def digest(paths: Sequence[Path], im_size: int) -> str:
+    """Fingerprint of the files (names, sizes, modification times, order) and of how they are decoded."""
+    total = hashlib.sha256(_MAGIC + f"{im_size}\n".encode())
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise SemcoError(
+                f"image {path} cannot be read: {error.strerror}; restore it or mend the feather"
+            ) from error
+        total.update(f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return total.hexdigest()
+
+
+def available_memory() -> int:
+    """Bytes of memory that a new program can have without swapping."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _estimated_bytes(request: StoreRequest) -> int:
+    # Photographs are seldom longer than 3:2 on average; being a little wrong only moves the choice between two good ways.
+    return int(len(request.paths) * request.im_size**2 * 3 * 1.4)
+
+
+def _can_hold(folder: Path, size: int) -> bool:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
+
+
+def _from_files(request: StoreRequest) -> OpenedStore:
+    store = FileStore(request.paths, im_size=request.im_size, workers=request.workers)
+    return OpenedStore(store=store, bad={}, source="decoded on the fly")
+
+
+def _decoded(request: StoreRequest) -> Iterable[Decoded]:
+    chunks = decode_all(request.paths, request.im_size, workers=request.workers)
+    return request.progress.chunks(chunks, total=len(request.paths), what="decoding images", unit="images")
+
+
+def _decode_to_memory(request: StoreRequest) -> OpenedStore:
+    chunks = deque(_decoded(request))
+    shapes = np.concatenate([chunk.shapes for chunk in chunks])
+    bad = {position: reason for chunk in chunks for position, reason in chunk.bad.items()}
+    pixels = np.empty((int(shapes.astype(np.int64).prod(axis=1).sum()), 3), dtype=np.uint8)
+    start = 0
+    # Chunks are let go one by one while the fresh buffer fills, so the peak stays near the size of the pixels.
+    while chunks:
+        flat = np.frombuffer(chunks.popleft().pixels, dtype=np.uint8).reshape(-1, 3)
+        pixels[start : start + len(flat)] = flat
+        start += len(flat)
+    return OpenedStore(store=store_from_shapes(torch.from_numpy(pixels), shapes), bad=bad, source="memory")
+
+
+def _write_cache(path: Path, request: StoreRequest) -> None:
+    shapes, bad = [], {}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.seek(_HEADER_BYTES)
+        for chunk in _decoded(request):
+            file.write(chunk.pixels)
+            shapes.append(chunk.shapes)
+            bad.update(chunk.bad)
+        sizes = np.concatenate(shapes).astype("<i4")
+        file.write(sizes.tobytes())
+        reasons = json.dumps(bad).encode()
+        file.write(reasons)
+        header = {"images": len(sizes), "pixels": int(sizes.astype(np.int64).prod(axis=1).sum()), "bad": len(reasons)}
+        file.seek(0)
+        file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+
+
+def _read_cache(path: Path, *, load: bool) -> OpenedStore:
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+        if not head.startswith(_MAGIC):
+            raise SemcoError(f"image cache {path} is damaged: delete it, and it will be made anew")
+        header = json.loads(head[len(_MAGIC) :].split(b"\n", 1)[0])
+        pixel_bytes, shape_bytes = 3 * header["pixels"], 8 * header["images"]
+        if path.stat().st_size != _HEADER_BYTES + pixel_bytes + shape_bytes + header["bad"]:
+            raise SemcoError(f"image cache {path} is cut short: delete it, and it will be made anew")
+        file.seek(_HEADER_BYTES + pixel_bytes)
+        shapes = np.frombuffer(file.read(shape_bytes), dtype="<i4").reshape(-1, 2)
+        bad = {int(position): reason for position, reason in json.loads(file.read(header["bad"])).items()}
+    if pixel_bytes:
+        # Private pages: nothing here writes, but torch would warn of memory that it must not write.
+        mapped = torch.from_numpy(np.memmap(path, mode="c", offset=_HEADER_BYTES, shape=(header["pixels"], 3)))
+    else:
+        mapped = torch.empty(0, 3, dtype=torch.uint8)
+    pixels = mapped.clone() if load else mapped
+    source = f"memory, from the cache {path}" if load else f"mapped from the cache {path}"
+    return OpenedStore(store=store_from_shapes(pixels, shapes), bad=bad, source=source)

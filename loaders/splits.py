@@ -1,0 +1,148 @@
+"""Split files: which images are labelled or validate. Pickle, CSV or JSON, told apart by suffix."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from loaders.index import DatasetIndex
+from utils.atomic import write_text
+from utils.errors import SemcoError
+from utils.safe_pickle import dump_pickle, load_pickle
+
+SUFFIXES = {"pickle": ".pkl", "csv": ".csv", "json": ".json"}
+PARTS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one part of a dataset: file name -> class name, and the file that says so."""
+
+    part: str
+    classes: dict[str, str]
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def fingerprint(self) -> str:
+        """Digest of part, file names and classes; the order does not matter."""
+        rows = sorted(f"{self.part}/{name}\0{class_name}" for name, class_name in self.classes.items())
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def read_split(path: Path) -> Split:
+    """Read a split: `train/<id>` or `test/<id>` -> class.
+
+    Raises:
+        SemcoError: missing, damaged, empty, or with keys or classes that make no sense.
+    """
+    content = _read(path)
+    if not isinstance(content, dict):
+        raise SemcoError(f"split {path} holds a {type(content).__name__}, expected a dict from train/<id> to class")
+    if not content:
+        raise SemcoError(f"split {path} is empty: it must name at least one image")
+    classes, parts = {}, set()
+    for key, name in content.items():
+        if not isinstance(key, str) or not isinstance(name, str):
+            raise SemcoError(f"split {path} maps {key!r} to {name!r}, expected train/<id> or test/<id> to a class name")
+        part, slash, file = key.partition("/")
+        if not slash or not file or part not in PARTS:
+            raise SemcoError(f"split {path} names {key!r}, expected train/<id> or test/<id>")
+        if file.startswith("/") or "\\" in file or ".." in file.split("/") or "\0" in file:
+            raise SemcoError(f"split {path} names {key!r}, which is not inside the dataset folder")
+        parts.add(part)
+        classes[str(file)] = str(name)
+    if len(parts) > 1:
+        raise SemcoError(f"split {path} mixes train/ and test/: make one split for each")
+    return Split(part=parts.pop(), classes=classes, path=path)
+
+
+def read_class_names(path: Path) -> list[str]:
+    """Read a list of class names.
+
+    Raises:
+        SemcoError: missing, damaged, empty, or not a list of different names.
+    """
+    content = _read(path)
+    if isinstance(content, dict):
+        content = list(content) if path.suffix == ".csv" else None
+    if not isinstance(content, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in content):
+        raise SemcoError(f"class list {path}: expected a list of class names")
+    if len(content) < 2 or len(set(content)) != len(content):
+        raise SemcoError(f"class list {path}: expected two or more different names, found {len(content)}")
+    return [str(name) for name in content]
+
+
+def encode_split(part: str, classes: Mapping[str, str]) -> dict[str, str]:
+    """The content of a split file."""
+    return {f"{part}/{name}": class_name for name, class_name in classes.items()}
+
+
+def write_content(path: Path, content: dict[str, str] | Sequence[str]) -> None:
+    """Write a split or a class list in the format that the suffix names, atomically."""
+    if path.suffix == SUFFIXES["csv"]:
+        text = io.StringIO(newline="")
+        rows = content.items() if isinstance(content, dict) else ((name,) for name in content)
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        write_text(path, text.getvalue())
+    elif path.suffix == SUFFIXES["json"]:
+        write_text(path, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
+    else:
+        dump_pickle(path, content)
+
+
+def locate_split(split: Split, index: DatasetIndex) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in the index of a split's images, sorted, and their labels: both int64 (n,).
+
+    Raises:
+        SemcoError: an image that the dataset lacks, or a class that differs from the dataset's or is not in the list.
+    """
+    places = {name: place for place, name in enumerate(index.ids)}
+    if absent := [name for name in split.classes if name not in places]:
+        _fail(split, absent, f"which is not in {index.folder}")
+    codes = {name: code for code, name in enumerate(index.class_names)}
+    if unknown := [name for name, class_name in split.classes.items() if class_name not in codes]:
+        _fail(split, unknown, f"with the class {split.classes[unknown[0]]!r}, which the list of classes lacks")
+    wrong = [
+        name for name, class_name in split.classes.items() if index.labels[places[name]] not in (-1, codes[class_name])
+    ]
+    if wrong:
+        truth = index.class_names[index.labels[places[wrong[0]]]]
+        _fail(split, wrong, f"as {split.classes[wrong[0]]!r}, but the labels feather says {truth!r}")
+    located = sorted((places[name], codes[class_name]) for name, class_name in split.classes.items())
+    positions, labels = np.array(located, dtype=np.int64).T
+    return positions, labels
+
+
+def _fail(split: Split, names: Sequence[str], reason: str) -> None:
+    more = f" (and {len(names) - 1} more like it)" if len(names) > 1 else ""
+    raise SemcoError(f"split {split.path} names {split.part}/{names[0]} {reason}{more}: use the split of this dataset")
+
+
+def _read(path: Path) -> object:
+    if path.suffix == SUFFIXES["json"]:
+        try:
+            return json.loads(_text(path))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise SemcoError(f"{path} is no JSON ({error}): make it anew") from error
+    if path.suffix == SUFFIXES["csv"]:
+        rows = [row for row in csv.reader(_text(path).splitlines()) if row]
+        if any(len(row) != len(rows[0]) or len(row) > 2 for row in rows):
+            raise SemcoError(f"{path}: expected one or two columns in every line")
+        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else dict(rows)
+    return load_pickle(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SemcoError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except UnicodeDecodeError as error:
+        raise SemcoError(f"{path} is not text in UTF-8: make it anew") from error

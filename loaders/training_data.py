@@ -1,0 +1,200 @@
+"""The data chain: dataset folder and splits -> pools of decoded images, ready to be batched."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from loaders.batches import TrainingPool
+from loaders.image_store import ImageStore, PixelStore
+from loaders.index import DatasetIndex, dataset_folder, load_index
+from loaders.pixel_cache import OpenedStore, StoreRequest, cache_folder, digest, open_store
+from loaders.splits import locate_split, read_class_names, read_split
+from loaders.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
+from utils.config import Config
+from utils.errors import SemcoError
+from utils.progress import Progress
+
+LOGGER = logging.getLogger("semco")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images of the folder a run uses.
+
+    `labelled`, `unlabelled`: positions in `train`; `validation`: positions in `valid`; `labels`, `validation_labels`: their
+    classes. All int64 arrays.
+    """
+
+    train: DatasetIndex
+    valid: DatasetIndex
+    labelled: np.ndarray
+    labels: np.ndarray
+    unlabelled: np.ndarray
+    validation: np.ndarray
+    validation_labels: np.ndarray
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names; a label is a position in them."""
+        return self.train.class_names
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything that batches are made of.
+
+    `validation_rows`: positions in `validation`, int64; `validation_labels`: their classes, int64.
+    """
+
+    pool: TrainingPool
+    validation: ImageStore
+    validation_rows: torch.Tensor
+    validation_labels: torch.Tensor
+    statistics: PixelStatistics
+
+
+def select_images(config: Config) -> Selection:
+    """Read the dataset folder and the splits, and decide which image plays which part.
+
+    Raises:
+        SemcoError: anything missing or contradictory in them.
+    """
+    folder = dataset_folder(config.dataset_path, config.dataset_name)
+    names = read_class_names(config.classes_pickle) if config.classes_pickle else None
+    train = load_index(folder, "train", class_names=names)
+    split = read_split(config.train_split_pickle)
+    if split.part != "train":
+        raise SemcoError(f"{config.train_split_pickle} names images of test/: labelled images must come from train/")
+    labelled, labels = locate_split(split, train)
+    valid, validation, validation_labels = _select_validation(config, folder, train)
+    if valid is train and len(np.intersect1d(labelled, validation)):
+        raise SemcoError(
+            f"{config.valid_split_pickle} holds labelled training images: make disjoint splits with split_maker.py"
+        )
+    held_out = validation if valid is train else np.empty(0, np.int64)
+    unlabelled = np.setdiff1d(np.arange(len(train)), np.concatenate([labelled, held_out]))
+    if config.unlabelled_batch and not len(unlabelled):
+        raise SemcoError(
+            f"no unlabelled images are left in {folder}: label fewer images, or pass --lam-u 0 to train on labelled ones alone"
+        )
+    return Selection(
+        train=train,
+        valid=valid,
+        labelled=labelled,
+        labels=labels,
+        unlabelled=unlabelled,
+        validation=validation,
+        validation_labels=validation_labels,
+    )
+
+
+def _select_validation(
+    config: Config, folder: Path, train: DatasetIndex
+) -> tuple[DatasetIndex, np.ndarray, np.ndarray]:
+    if config.valid_split_pickle is None:
+        valid = load_index(folder, "test", class_names=train.class_names)
+        rows = np.flatnonzero(valid.labels >= 0)
+        if not len(rows):
+            raise SemcoError(
+                f"no image of {valid.folder} has a class: validation needs some, or pass --valid-split-pickle"
+            )
+        return valid, rows, valid.labels[rows]
+    split = read_split(config.valid_split_pickle)
+    valid = train if split.part == "train" else load_index(folder, "test", class_names=train.class_names)
+    return valid, *locate_split(split, valid)
+
+
+def open_training_data(config: Config, selection: Selection, *, pretrained: bool, progress: Progress) -> TrainingData:
+    """Decode, or find decoded, all images of a run.
+
+    Args:
+        pretrained: the network starts from ImageNet's weights, so ImageNet's statistics normalise.
+    """
+    folder = dataset_folder(config.dataset_path, config.dataset_name)
+
+    def open_index(index: DatasetIndex) -> OpenedStore:
+        return open_store(
+            StoreRequest(
+                paths=index.paths,
+                im_size=config.im_size,
+                mode=config.cache_imgs,
+                workers=config.num_workers_per_gpu,
+                cache_folder=cache_folder(folder),
+                progress=progress,
+            )
+        )
+
+    train = open_index(selection.train)
+    valid = train if selection.valid is selection.train else open_index(selection.valid)
+    labelled = _good_rows(selection.labelled, train, config, "labelled")
+    unlabelled = _good_rows(selection.unlabelled, train, config, "unlabelled")
+    validation = _good_rows(selection.validation, valid, config, "validation")
+    LOGGER.info("pixels: %s", _describe(train))
+    return TrainingData(
+        pool=TrainingPool(
+            store=train.store,
+            labelled=torch.from_numpy(selection.labelled[labelled]),
+            unlabelled=torch.from_numpy(selection.unlabelled[unlabelled]),
+            labels=torch.from_numpy(selection.labels[labelled]),
+        ),
+        validation=valid.store,
+        validation_rows=torch.from_numpy(selection.validation[validation]),
+        validation_labels=torch.from_numpy(selection.validation_labels[validation]),
+        statistics=_statistics(config, selection, train, pretrained=pretrained, progress=progress),
+    )
+
+
+def _good_rows(positions: np.ndarray, opened: OpenedStore, config: Config, what: str) -> np.ndarray:
+    """Say which of `positions` hold an image that can be decoded, bool (n,); others are an error unless skipped."""
+    bad = [position for position in positions.tolist() if position in opened.bad]
+    good = ~np.isin(positions, bad)
+    if not bad:
+        return good
+    if not config.skip_bad_images:
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise SemcoError(opened.bad[bad[0]] + more)
+    LOGGER.warning("%d of %d %s images cannot be decoded and are left out", len(bad), len(positions), what)
+    for position in bad:
+        LOGGER.info("left out: %s", opened.bad[position])
+    if not good.any():
+        raise SemcoError(f"none of the {len(positions)} {what} images can be decoded: {opened.bad[bad[0]]}")
+    return good
+
+
+def describe_data(config: Config, selection: Selection, data: TrainingData) -> dict[str, Any]:
+    """Facts for the run's record."""
+    return {
+        "classes": len(selection.class_names),
+        "labelled_images": len(data.pool.labelled),
+        "unlabelled_images": len(data.pool.unlabelled),
+        "validation_images": len(data.validation_rows),
+        "mean": data.statistics.mean,
+        "std": data.statistics.std,
+        "statistics": data.statistics.source,
+        "training_set": selection.train.fingerprint(),
+        "labelled_split": read_split(config.train_split_pickle).fingerprint(),
+    }
+
+
+def _describe(opened: OpenedStore) -> str:
+    size = f", {opened.store.num_bytes / 2**20:.0f} MiB" if isinstance(opened.store, PixelStore) else ""
+    return f"{len(opened.store):,} training images in {opened.source}{size}"
+
+
+def _statistics(
+    config: Config, selection: Selection, opened: OpenedStore, *, pretrained: bool, progress: Progress
+) -> PixelStatistics:
+    if pretrained:
+        return IMAGENET
+    if config.dataset_name in KNOWN:
+        return KNOWN[config.dataset_name]
+    folder = cache_folder(dataset_folder(config.dataset_path, config.dataset_name))
+    keeps_files = config.cache_imgs in ("auto", "disk")
+    name = f"{digest(selection.train.paths, config.im_size)[:24]}.statistics.json"
+    return pixel_statistics(
+        opened.store, im_size=config.im_size, cache_file=folder / name if keeps_files else None, progress=progress
+    )

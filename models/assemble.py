@@ -1,0 +1,147 @@
+"""Config and label semantics -> a Trainer that is ready to fit."""
+
+import logging
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from models.ema import ModelEma
+from models.label_guessor import LabelGuessor
+from models.optim import build_optimizer
+from models.precision import (
+    ApexPrecision,
+    Precision,
+    TorchPrecision,
+    bfloat16_gain,
+    choose_dtype,
+    import_apex_amp,
+    is_worthwhile,
+)
+from models.trainer import Method, Schedule, Trainer
+from models.two_head import build_model, resolve_backbone
+from models.weights import load_matching_weights
+from utils.config import Config
+from utils.distributed import World
+from utils.errors import SemcoError
+from utils.label_semantics import LabelSemantics
+from utils.seeding import Draws, Purpose
+
+LOGGER = logging.getLogger("semco")
+# Fewer steps than this leave running statistics that move by a thousandth a step far from the truth.
+_STEPS_TO_SETTLE = 5000
+
+
+def starts_pretrained(config: Config) -> bool:
+    """True when the network starts from ImageNet's weights."""
+    return resolve_backbone(config.model_backbone, config.im_size) != "wres" and config.imgnet_pretrained
+
+
+def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sample: Tensor) -> Trainer:
+    """Build model, average, guessor, optimiser and precision on the world's device.
+
+    Args:
+        sample: a batch of normalised views (n, 3, H, W) on the device, on which number formats are timed.
+
+    Raises:
+        SemcoError: weights that cannot be had or loaded, apex that cannot be used.
+    """
+    device = world.device
+    class_vectors, groups = torch.from_numpy(semantics.vectors), torch.from_numpy(semantics.grouping.ids)
+    model = _build_network(config, num_classes=len(class_vectors), embedding_dim=class_vectors.shape[1])
+    model = model.to(device, memory_format=torch.channels_last)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if world.size > 1 else model
+    if config.freeze_backbone:
+        model.freeze_backbone()
+    optimizer = build_optimizer(model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    precision = _build_precision(config, model, sample)
+    if config.amp and config.amp_backend == "apex":
+        amp = import_apex_amp()
+        model, optimizer = amp.initialize(model, optimizer, opt_level="O1", verbosity=0)
+        precision = ApexPrecision(amp)
+    LOGGER.info("computing in %s on %s", precision.name, _device_name(device))
+    return Trainer(
+        network=_for_several_processes(model, world),
+        model=model,
+        ema=ModelEma(model, decay=config.ema_alpha),
+        guessor=LabelGuessor(class_vectors, groups, thr_emb=config.thr_emb).to(device),
+        optimizer=optimizer,
+        precision=precision,
+        method=Method(thr=config.thr, lam_u=config.lam_u, lambda_emb=config.lambda_emb, cotrain=config.cotrain),
+        schedule=Schedule(
+            steps_per_epoch=config.steps_per_epoch,
+            total_steps=config.total_steps,
+            last_epoch=config.last_epoch,
+            lr=config.lr,
+            early_stopping_epochs=config.early_stopping_epochs,
+            min_wait_before_es=config.min_wait_before_es,
+            es_metric=config.es_metric,
+        ),
+        device=device,
+        reduce=world.sum,
+        world_size=world.size,
+    )
+
+
+def _build_network(config: Config, *, num_classes: int, embedding_dim: int) -> nn.Module:
+    backbone = resolve_backbone(config.model_backbone, config.im_size)
+    # One seed for all of torch's draws from here on: the network's first weights are the only ones.
+    torch.manual_seed(int(Draws(config.seed, Purpose.MODEL).integers(2**31, 1)[0]))
+    model = build_model(
+        backbone=backbone,
+        num_classes=num_classes,
+        embedding_dim=embedding_dim,
+        wres_depth=config.wres_n,
+        wres_width=config.wres_k,
+        bn_momentum=config.bn_momentum,
+        pretrained=starts_pretrained(config),
+        imagenet_weights=config.imgnet_weights,
+    )
+    if (
+        backbone == "wres"
+        and config.bn_momentum <= 0.001
+        and config.last_epoch * config.steps_per_epoch < _STEPS_TO_SETTLE
+    ):
+        LOGGER.warning(
+            "--bn-momentum %g needs thousands of steps before evaluation means anything; this run has %d: pass 0.05",
+            config.bn_momentum,
+            config.last_epoch * config.steps_per_epoch,
+        )
+    if config.use_pretrained:
+        report = load_matching_weights(model, config.checkpoint_path)
+        LOGGER.info("loaded %d tensors from %s", len(report.loaded), config.checkpoint_path)
+        for what in ("missing", "unexpected", "mismatched"):
+            if names := getattr(report, what):
+                LOGGER.warning("%s in the checkpoint, not loaded: %s", what, ", ".join(names))
+    return model
+
+
+def _build_precision(config: Config, model: nn.Module, sample: Tensor) -> Precision:
+    if not config.amp:
+        return TorchPrecision(sample.device, torch.float32)
+    if config.amp_dtype == "float16" and sample.device.type == "cpu":
+        raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
+
+    def is_bfloat16_faster() -> bool:
+        gain = bfloat16_gain(model, sample)
+        LOGGER.info("bfloat16 is %.2f times as fast as float32 here", gain)
+        return is_worthwhile(gain)
+
+    return TorchPrecision(
+        sample.device, choose_dtype(sample.device, config.amp_dtype, is_bfloat16_faster=is_bfloat16_faster)
+    )
+
+
+def _for_several_processes(model: nn.Module, world: World) -> nn.Module:
+    if world.size == 1:
+        return model
+    device_ids = [world.device] if world.device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"the CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,57 @@
+"""Model and batches -> exact accuracies."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.label_guessor import LabelGuessor
+from utils.metrics import ACCURACIES, top_k_hits
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    guessor: LabelGuessor,
+    batches: Iterable,
+    *,
+    forward: Callable[[], AbstractContextManager],
+    reduce: Callable[[Tensor], Tensor] = lambda counts: counts,
+) -> dict[str, float]:
+    """Count hits over all images; the model must be in evaluation mode.
+
+    Args:
+        batches: objects with `images` float32 (n, 3, H, W) and `labels` int64 (n,).
+        forward: context of the forward pass, such as autocast.
+        reduce: adds a tensor of counts up over all processes.
+
+    Returns:
+        `top1`, `top5` (class head), `top1_emb`, `top5_emb` (embedding head), `top1_combined` (mean of both heads'
+        probabilities), in percent, and `valid_loss`, the class head's mean cross-entropy.
+    """
+    device = guessor.class_vectors.device
+    counts = torch.zeros(len(ACCURACIES) + 2, dtype=torch.float64, device=device)
+    for batch in batches:
+        with forward():
+            output = model(batch.images)
+        logits = output.logits.float()
+        class_probabilities = logits.softmax(1)
+        emb_probabilities = guessor.probabilities(output.embedding)
+        counts += torch.stack(
+            [
+                top_k_hits(class_probabilities, batch.labels, 1),
+                top_k_hits(class_probabilities, batch.labels, 5),
+                top_k_hits(emb_probabilities, batch.labels, 1),
+                top_k_hits(emb_probabilities, batch.labels, 5),
+                top_k_hits((class_probabilities + emb_probabilities) / 2, batch.labels, 1),
+                F.cross_entropy(logits, batch.labels, reduction="sum").double(),
+                counts.new_tensor(float(len(batch.labels))),
+            ]
+        )
+    *hits, loss, total = reduce(counts).tolist()
+    return {
+        **{name: 100.0 * hit / total for name, hit in zip(ACCURACIES, hits, strict=True)},
+        "valid_loss": loss / total,
+    }

@@ -1,0 +1,140 @@
+"""Split files in three formats, checked against the dataset."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import make_dataset
+from loaders.index import load_index
+from loaders.splits import SUFFIXES, encode_split, locate_split, read_class_names, read_split, write_content
+from utils.errors import SemcoError
+
+
+@pytest.fixture
+def index(tmp_path):
+    make_dataset(tmp_path, "toy", ("cat", "ant", "bee"), train=4, test=2)
+    return load_index(tmp_path / "toy", "train")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES.values())
+def test_round_trip(tmp_path, suffix):
+    classes = {"000_001.png": "cat", "deep/größe, 1.png": 'a "bee"'}
+    path = tmp_path / f"split{suffix}"
+    write_content(path, encode_split("train", classes))
+    split = read_split(path)
+    assert (split.part, split.classes, len(split)) == ("train", classes, 2)
+    names = ["cat", "ant, red", "bee"]
+    write_content(tmp_path / f"classes{suffix}", names)
+    assert read_class_names(tmp_path / f"classes{suffix}") == names
+
+
+def test_the_paper_projects_pickles_load(tmp_path):
+    path = tmp_path / "old.pkl"
+    path.write_bytes(pickle.dumps({np.str_("train/1.png"): np.str_("cat")}, protocol=2))
+    split = read_split(path)
+    assert split.classes == {"1.png": "cat"}
+    assert type(next(iter(split.classes))) is str
+
+
+def test_fingerprint_ignores_the_order(tmp_path):
+    pairs = {"train/b.png": "cat", "train/a.png": "bee"}
+    prints = set()
+    for number, content in enumerate((pairs, dict(reversed(pairs.items())), {**pairs, "train/a.png": "cat"})):
+        write_content(tmp_path / f"{number}.pkl", content)
+        prints.add(read_split(tmp_path / f"{number}.pkl").fingerprint())
+    assert len(prints) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({}, "is empty"),
+        (["train/a.png"], "holds a list"),
+        ({"a.png": "cat"}, "expected train/<id> or test/<id>"),
+        ({"valid/a.png": "cat"}, "expected train/<id>"),
+        ({"train/": "cat"}, "expected train/<id>"),
+        ({"train/a.png": 3}, "expected train/<id> or test/<id> to a class name"),
+        ({5: "cat"}, "maps 5"),
+        ({"train/../../x": "cat"}, "not inside the dataset folder"),
+        ({"train//etc/passwd": "cat"}, "not inside the dataset folder"),
+        ({"train/a.png": "cat", "test/b.png": "cat"}, "mixes train/ and test/"),
+    ],
+)
+def test_splits_that_make_no_sense(tmp_path, content, words):
+    path = tmp_path / "split.pkl"
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(SemcoError) as caught:
+        read_split(path)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"{"),
+        ("a.json", b"\xff"),
+        ("a.csv", b"a,b,c\n"),
+        ("a.csv", b"a,b\nc\n"),
+        ("a.csv", b""),
+        ("a.pkl", b"x"),
+    ],
+)
+def test_damaged_files(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SemcoError, match=name):
+        read_split(tmp_path / name)
+
+
+def test_missing_file(tmp_path):
+    for suffix in SUFFIXES.values():
+        with pytest.raises(SemcoError, match="cannot read"):
+            read_split(tmp_path / f"gone{suffix}")
+
+
+@pytest.mark.parametrize("content", [["cat"], ["cat", "cat"], "cat", ["cat", 3], {"cat": 1}, [], ["cat", " "]])
+def test_bad_class_lists(tmp_path, content):
+    (tmp_path / "classes.json").write_text(json.dumps(content))
+    with pytest.raises(SemcoError, match="class list"):
+        read_class_names(tmp_path / "classes.json")
+
+
+def _split(tmp_path, content):
+    write_content(tmp_path / "split.pkl", content)
+    return read_split(tmp_path / "split.pkl")
+
+
+def test_positions_and_labels(tmp_path, index):
+    positions, labels = locate_split(_split(tmp_path, {"train/002_001.png": "bee", "train/000_003.png": "cat"}), index)
+    assert [index.ids[position] for position in positions] == ["000_003.png", "002_001.png"]
+    assert labels.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"train/gone.png": "cat", "train/lost.png": "bee"}, "names train/gone.png which is not in"),
+        ({"train/gone.png": "cat", "train/lost.png": "bee"}, "and 1 more like it"),
+        ({"train/000_000.png": "dog"}, "with the class 'dog', which the list of classes lacks"),
+        ({"train/000_000.png": "bee"}, "as 'bee', but the labels feather says 'cat'"),
+    ],
+)
+def test_splits_of_another_dataset(tmp_path, index, content, words):
+    with pytest.raises(SemcoError) as caught:
+        locate_split(_split(tmp_path, content), index)
+    assert words in str(caught.value)
+
+
+@given(st.dictionaries(st.text(max_size=12), st.text(max_size=4), max_size=4))
+def test_any_mapping_gives_a_split_or_one_error(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.pkl"
+    write_content(path, content)
+    try:
+        split = read_split(path)
+    except SemcoError as error:
+        assert "\n" not in str(error)
+    else:
+        assert encode_split(split.part, split.classes) == content

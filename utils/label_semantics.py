@@ -1,0 +1,159 @@
+"""The label chain: class names and word vectors -> a vector and a group for every class."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.atomic import write_text
+from utils.config import Config
+from utils.errors import SemcoError
+from utils.label_grouping import Grouping, group_labels
+from utils.label_matching import LabelMatch, MatchResult, match_labels
+from utils.progress import Progress
+from utils.seeding import Draws, Purpose
+from utils.word_vectors import WordVectors, open_word_vectors
+
+
+@dataclass(frozen=True)
+class LabelSemantics:
+    """What the labels mean.
+
+    `matches`: one a class; `vectors`: float32 (C, D); `grouping`: group of each class; `warnings`: what the user should
+    know before training.
+    """
+
+    matches: tuple[LabelMatch, ...]
+    vectors: np.ndarray
+    grouping: Grouping
+    warnings: tuple[str, ...]
+
+
+def describe_labels(config: Config, class_names: Sequence[str], *, progress: Progress) -> LabelSemantics:
+    """Find a vector and a group for every class.
+
+    Raises:
+        SemcoError: word vectors that cannot be used, or class names without a term.
+    """
+    if config.word_vec_path is None:
+        raise SemcoError("--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH")
+    word_vectors = open_word_vectors(config.word_vec_path, progress)
+    overrides = read_label_terms(config.label_terms) if config.label_terms else {}
+    result = match_labels(class_names, word_vectors.terms, overrides)
+    if result.unmatched and config.unmatched_labels == "error":
+        raise _unmatched_error(result)
+    vectors = _vectors(result, word_vectors, config.seed)
+    grouping = group_labels(vectors, config.eps)
+    matches = tuple(
+        entry if isinstance(entry, LabelMatch) else LabelMatch(entry.label, "", "random") for entry in result.entries
+    )
+    warnings = [*_match_warnings(result), *_vector_warnings(vectors, grouping, config)]
+    return LabelSemantics(matches, vectors, grouping, tuple(warnings))
+
+
+def read_label_terms(path: Path) -> dict[str, str]:
+    """Read a CSV `class,term` (with or without that header line).
+
+    Raises:
+        SemcoError: missing, not UTF-8, or a line without exactly two fields.
+    """
+    try:
+        rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
+    except OSError as error:
+        raise SemcoError(f"--label-terms {path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SemcoError(f"--label-terms {path} is no CSV in UTF-8 ({error})") from error
+    terms: dict[str, str] = {}
+    for row in rows:
+        cells = [cell.strip() for cell in row]
+        if cells == ["class", "term"]:
+            continue
+        if len(cells) != 2 or not all(cells):
+            raise SemcoError(f"--label-terms {path}: the line {','.join(row)!r} is not `class,term`")
+        if terms.setdefault(cells[0], cells[1]) != cells[1]:
+            raise SemcoError(f"--label-terms {path} gives {cells[0]!r} two terms, {terms[cells[0]]!r} and {cells[1]!r}")
+    return terms
+
+
+def format_label_table(semantics: LabelSemantics) -> str:
+    """Lay out class, term, rule and group, ordered by group, with a line above that says what the groups are."""
+    grouping = semantics.grouping
+    rows = [("class", "term", "rule", "group")]
+    for place in np.argsort(grouping.ids, kind="stable"):
+        match = semantics.matches[place]
+        rows.append((match.label, match.term or "-", match.rule, str(grouping.ids[place])))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    head = f"{len(semantics.matches)} classes in {grouping.count} groups (eps {grouping.eps:g}, D {semantics.vectors.shape[1]})"
+    return "\n".join([head, *(f"  {line}" for line in lines)])
+
+
+def write_label_groups(path: Path, semantics: LabelSemantics) -> None:
+    """Write class, term, rule and group of every class as CSV, in the order of the classes."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("class", "term", "rule", "group"))
+    for match, group in zip(semantics.matches, semantics.grouping.ids, strict=True):
+        writer.writerow((match.label, match.term, match.rule, group))
+    write_text(path, text.getvalue())
+
+
+def _vectors(result: MatchResult, word_vectors: WordVectors, seed: int) -> np.ndarray:
+    """Vectors of the matched classes, and random ones of their usual length for the others."""
+    matched = [place for place, entry in enumerate(result.entries) if isinstance(entry, LabelMatch)]
+    vectors = np.zeros((len(result.entries), word_vectors.dim), dtype=np.float32)
+    if matched:
+        vectors[matched] = word_vectors.select([result.entries[place].term for place in matched])
+    if missing := sorted(set(range(len(vectors))) - set(matched)):
+        length = np.median(np.linalg.norm(vectors[matched], axis=1)) if matched else 1.0
+        drawn = _normal(Draws(seed, Purpose.LABEL_VECTORS), len(missing), word_vectors.dim)
+        vectors[missing] = drawn * (length / np.linalg.norm(drawn, axis=1, keepdims=True))
+    return vectors
+
+
+def _normal(draws: Draws, *shape: int) -> np.ndarray:
+    """Normal numbers by Box and Muller's transform of uniform ones."""
+    return np.sqrt(-2.0 * np.log1p(-draws.uniform(*shape))) * np.cos(2.0 * np.pi * draws.uniform(*shape))
+
+
+def _unmatched_error(result: MatchResult) -> SemcoError:
+    names = "; ".join(f"{entry.label!r} (nearest: {', '.join(entry.nearest)})" for entry in result.unmatched)
+    return SemcoError(
+        f"{len(result.unmatched)} of {len(result.entries)} class names match no word vector: {names}. "
+        "Give them terms with --label-terms FILE (CSV class,term), or random vectors with --unmatched-labels random"
+    )
+
+
+def idle_score(vectors: np.ndarray, groups: np.ndarray) -> float:
+    """Score that an embedding gets which points to the mean of the unit class vectors, whatever the image.
+
+    This is where an untrained embedding head soon arrives. A --thr-emb below it lets guesses through that know nothing.
+    """
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    length = np.linalg.norm(unit.mean(0))
+    if length < 1e-6:  # vectors that balance out have no common direction
+        return 0.0
+    centre = unit.mean(0) / length
+    return max(float((unit[groups == group] @ centre).mean()) for group in np.unique(groups))
+
+
+def _match_warnings(result: MatchResult) -> Iterator[str]:
+    if result.unmatched:
+        names = ", ".join(repr(entry.label) for entry in result.unmatched)
+        yield f"random vectors stand in for {len(result.unmatched)} class names that match no word: {names}"
+    for term, labels in result.shared.items():
+        yield f"the classes {', '.join(map(repr, labels))} share the term {term!r}: the embedding head cannot tell them apart"
+
+
+def _vector_warnings(vectors: np.ndarray, grouping: Grouping, config: Config) -> Iterator[str]:
+    if grouping.degenerated:
+        yield f"label grouping with eps {grouping.eps:g} left five groups or fewer: every class is its own group instead"
+    idle = idle_score(vectors, grouping.ids)
+    if config.lam_u > 0 and config.lambda_emb > 0 and idle >= config.thr_emb:
+        yield (
+            f"these word vectors lie close together: an embedding that knows nothing scores {idle:.2f} and passes "
+            f"--thr-emb {config.thr_emb:g}; --thr-emb {(1 + idle) / 2:.2f} keeps such guesses out"
+        )

@@ -1,0 +1,116 @@
+"""Where to write names in a picture so that they cover nothing. Pure geometry on pixels; nothing is drawn here."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_DIRECTIONS = 16
+# Distances from a point to its name, in heights of a line of text; beyond the second a leader line is due.
+_DISTANCES = (0.75, 1.05, 1.6, 2.3, 3.2, 4.4, 6.0)
+_ROUNDS = 4
+# What a place costs: covering another name's whole area, a point, a piece of a line; leaving the frame; distance.
+_COVERS_NAME, _COVERS_POINT, _COVERS_LINE, _LEAVES_FRAME, _DISTANCE = 12.0, 4.0, 0.8, 100.0, 0.35
+
+
+def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> np.ndarray:
+    """Move numbers apart by at least `gap` within [low, high], with the least squared displacement and in their order.
+
+    The order is that of the values (of their places for equal ones). Numbers that need more room than there is keep the
+    gap and run over `high`.
+    """
+    wanted = np.asarray(wanted, dtype=float)
+    order = np.argsort(wanted, kind="stable")
+    steps = gap * np.arange(len(wanted))
+    # Without the gaps this is isotonic regression: pool neighbours that are out of order into their mean.
+    pools: list[tuple[float, int]] = []
+    for value in wanted[order] - steps:
+        mean, size = float(value), 1
+        while pools and pools[-1][0] > mean:
+            before, count = pools.pop()
+            mean, size = (mean * size + before * count) / (size + count), size + count
+        pools.append((mean, size))
+    levels = np.repeat([mean for mean, _ in pools], [size for _, size in pools])
+    placed = np.empty(len(wanted))
+    placed[order] = np.maximum(np.minimum(levels, high - gap * (len(wanted) - 1)), low) + steps
+    return placed
+
+
+def place_names(
+    points: np.ndarray, sizes: np.ndarray, *, frame: tuple[float, float, float, float], lines: np.ndarray
+) -> np.ndarray:
+    """Find a box for the name of every point, near it, clear of the other boxes, of all points and of lines.
+
+    Each name takes the cheapest of its candidate places while the others stay, the most crowded name first, a few rounds
+    over. The same input gives the same boxes.
+
+    Args:
+        points: (N, 2) in pixels; `sizes`: (N, 2) width and height of each name.
+        frame: left, bottom, right, top that no box should leave.
+        lines: (M, 2) points sampled on lines that should stay visible.
+
+    Returns:
+        Boxes (N, 4): left, bottom, right, top.
+    """
+    if not len(points):
+        return np.empty((0, 4))
+    line_height = float(np.median(sizes[:, 1]))
+    offsets, prices = _candidates(line_height)
+    boxes = np.full((len(points), 4), np.inf)
+    squared = ((points[:, None] - points[None]) ** 2).sum(-1)
+    crowding = (squared < (6 * line_height) ** 2).sum(1)
+    for _ in range(_ROUNDS):
+        before = boxes.copy()
+        for place in np.argsort(-crowding, kind="stable"):
+            options = _boxes_around(points[place], sizes[place], offsets)
+            others = np.delete(boxes, place, axis=0)
+            cost = prices + _COVERS_NAME * _shares_covered(options, others[np.isfinite(others[:, 0])])
+            cost += _COVERS_POINT * _count_inside(options, points, margin=0.3 * line_height)
+            cost += _COVERS_LINE * _count_inside(options, lines, margin=0.1 * line_height)
+            cost += _LEAVES_FRAME * _leaves(options, frame)
+            boxes[place] = options[cost.argmin()]
+        if np.array_equal(before, boxes):
+            break
+    return boxes
+
+
+def leaders(points: np.ndarray, boxes: np.ndarray, *, longer_than: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs (point, nearest place on its box) for the boxes (N, 4) that lie further than that from their point."""
+    ends = np.clip(points, boxes[:, :2], boxes[:, 2:])
+    far = np.linalg.norm(ends - points, axis=1) > longer_than
+    return [(point, end) for point, end, is_far in zip(points, ends, far, strict=True) if is_far]
+
+
+def _candidates(line_height: float) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (K, 2) from a point to the near side of its name, and what each costs; to the right comes cheapest."""
+    angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    rays = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    offsets = (line_height * np.array(_DISTANCES)[:, None, None] * rays).reshape(-1, 2)
+    prices = _DISTANCE * np.repeat(_DISTANCES, _DIRECTIONS) + 0.05 * np.tile(1 - rays[:, 0], len(_DISTANCES))
+    return offsets, prices
+
+
+def _boxes_around(point: np.ndarray, size: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Boxes (K, 4) whose near side, or corner for slanting directions, lies at the offsets."""
+    rays = offsets / np.linalg.norm(offsets, axis=1, keepdims=True)
+    centres = point + offsets + 0.5 * size * np.clip(1.5 * rays, -1, 1)
+    return np.concatenate([centres - 0.5 * size, centres + 0.5 * size], axis=1)
+
+
+def _shares_covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each of (K, 4) boxes the sum over (N, 4) others of the shared area, as a share of the box."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(-1).sum(1)
+    return shared / (boxes[:, 2:] - boxes[:, :2]).prod(1)
+
+
+def _count_inside(boxes: np.ndarray, points: np.ndarray, *, margin: float) -> np.ndarray:
+    """For each of (K, 4) boxes the number of (M, 2) points in it or within `margin` of it."""
+    inside = (points[None] > boxes[:, None, :2] - margin) & (points[None] < boxes[:, None, 2:] + margin)
+    return inside.all(-1).sum(1)
+
+
+def _leaves(boxes: np.ndarray, frame: tuple[float, float, float, float]) -> np.ndarray:
+    """For each of (K, 4) boxes whether it leaves the frame."""
+    left, bottom, right, top = frame
+    return (boxes[:, 0] < left) | (boxes[:, 1] < bottom) | (boxes[:, 2] > right) | (boxes[:, 3] > top)
