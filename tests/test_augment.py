@@ -1,15 +1,15 @@
 """Every strong view equals Pillow's, pixel by pixel."""
 
 import numpy as np
-import pillow_reference as reference
 import pytest
 import torch
 from PIL import Image
-from sample_images import extreme_images, photo_crops, to_array, to_tensor
 
+import pillow_reference as reference
 from loaders.augment import cutout, strong_views
 from loaders.plan import Op, StrongPlan, draw_strong
 from loaders.warp import WARPS
+from sample_images import extreme_images, photo_crops, to_array, to_tensor
 
 SIZES = [32, 84, 33]
 

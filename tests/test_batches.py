@@ -1,16 +1,16 @@
 """Batches hold what the plan says, normalised, in the order labelled, weak, strong."""
 
 import numpy as np
-import pillow_reference as reference
 import pytest
 import torch
 from PIL import Image
-from sample_images import photo_crops
 
+import pillow_reference as reference
 from loaders.batches import EvaluationBatches, Normalise, TrainBatches, TrainingPool
 from loaders.image_store import FileStore, pack
 from loaders.plan import BatchShape, draw_epoch
 from loaders.statistics import PixelStatistics
+from sample_images import photo_crops
 from utils.errors import SemcoError
 
 CPU = torch.device("cpu")

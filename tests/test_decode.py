@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torchvision
 from PIL import Image, ImageOps
-from sample_images import photo_crops
 
 from loaders.decode import decode_image
+from sample_images import photo_crops
 from utils.errors import SemcoError
 
 

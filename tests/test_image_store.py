@@ -1,15 +1,15 @@
 """Crops equal pad-crop-flip done image by image, for ragged sizes, however the pixels are kept."""
 
 import numpy as np
-import pillow_reference as reference
 import pytest
 import torch
 from PIL import Image
-from sample_images import extreme_images, photo_crops, to_array
 from torchvision.transforms import functional as tv
 
+import pillow_reference as reference
 from loaders.image_store import FileStore, pack
 from loaders.plan import CropPlan
+from sample_images import extreme_images, photo_crops, to_array
 from utils.seeding import Draws, Purpose
 
 SHAPES = [(32, 32), (32, 47), (61, 32), (33, 32), (32, 129)]

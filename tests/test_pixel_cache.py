@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sample_images import photo_crops
 
 from loaders import decode_pool, pixel_cache
 from loaders.image_store import FileStore, PixelStore
 from loaders.pixel_cache import StoreRequest, open_store
+from sample_images import photo_crops
 from utils.errors import SemcoError
 from utils.progress import Progress
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
-from sample_images import photo_crops
 
 from loaders.image_store import FileStore, pack
 from loaders.statistics import KNOWN, pixel_statistics
+from sample_images import photo_crops
 from utils.progress import Progress
 
 SILENT = Progress(enabled=False)

@@ -8,8 +8,9 @@ _DIRECTIONS = 16
 # Distances from a point to its name, in heights of a line of text; beyond the second a leader line is due.
 _DISTANCES = (0.75, 1.05, 1.6, 2.3, 3.2, 4.4, 6.0)
 _ROUNDS = 4
-# What a place costs: covering another name's whole area, a point, a piece of a line; leaving the frame; distance.
-_COVERS_NAME, _COVERS_POINT, _COVERS_LINE, _LEAVES_FRAME, _DISTANCE = 12.0, 4.0, 0.8, 100.0, 0.35
+# What a place costs: touching another name at all, and covering all of it; a point; a piece of a line; leaving the frame;
+# distance. Touching has to cost more than the furthest free place.
+_TOUCHES_NAME, _COVERS_NAME, _COVERS_POINT, _COVERS_LINE, _LEAVES_FRAME, _DISTANCE = 5.0, 12.0, 4.0, 0.8, 100.0, 0.35
 
 
 def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> np.ndarray:
@@ -55,17 +56,21 @@ def place_names(
         return np.empty((0, 4))
     line_height = float(np.median(sizes[:, 1]))
     offsets, prices = _candidates(line_height)
+    # No name gets further from its point than this; what lies beyond need not be looked at.
+    reach = max(_DISTANCES) * line_height + sizes.max(0)
+    near_points = [_near(points, point, 2 * reach) for point in points]
+    near_lines = [lines[_near(lines, point, reach)] for point in points]
+    crowding = np.array([len(found) for found in near_points])
     boxes = np.full((len(points), 4), np.inf)
-    squared = ((points[:, None] - points[None]) ** 2).sum(-1)
-    crowding = (squared < (6 * line_height) ** 2).sum(1)
     for _ in range(_ROUNDS):
         before = boxes.copy()
         for place in np.argsort(-crowding, kind="stable"):
             options = _boxes_around(points[place], sizes[place], offsets)
-            others = np.delete(boxes, place, axis=0)
-            cost = prices + _COVERS_NAME * _shares_covered(options, others[np.isfinite(others[:, 0])])
-            cost += _COVERS_POINT * _count_inside(options, points, margin=0.3 * line_height)
-            cost += _COVERS_LINE * _count_inside(options, lines, margin=0.1 * line_height)
+            around = near_points[place]
+            others = boxes[around[around != place]]
+            cost = prices + _price_of_names(options, others[np.isfinite(others[:, 0])])
+            cost += _COVERS_POINT * _count_inside(options, points[around], margin=0.3 * line_height)
+            cost += _COVERS_LINE * _count_inside(options, near_lines[place], margin=0.1 * line_height)
             cost += _LEAVES_FRAME * _leaves(options, frame)
             boxes[place] = options[cost.argmin()]
         if np.array_equal(before, boxes):
@@ -89,6 +94,11 @@ def _candidates(line_height: float) -> tuple[np.ndarray, np.ndarray]:
     return offsets, prices
 
 
+def _near(points: np.ndarray, centre: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Indices of the (M, 2) points within `reach` (2,) of the centre, in x and in y."""
+    return np.flatnonzero((np.abs(points - centre) <= reach).all(1))
+
+
 def _boxes_around(point: np.ndarray, size: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Boxes (K, 4) whose near side, or corner for slanting directions, lies at the offsets."""
     rays = offsets / np.linalg.norm(offsets, axis=1, keepdims=True)
@@ -96,12 +106,13 @@ def _boxes_around(point: np.ndarray, size: np.ndarray, offsets: np.ndarray) -> n
     return np.concatenate([centres - 0.5 * size, centres + 0.5 * size], axis=1)
 
 
-def _shares_covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each of (K, 4) boxes the sum over (N, 4) others of the shared area, as a share of the box."""
+def _price_of_names(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """What each of (K, 4) boxes pays for the (N, 4) others that it shares an area with."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1).sum(1)
-    return shared / (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    shared = np.clip(high - low, 0, None).prod(-1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return _TOUCHES_NAME * (shared > 0).sum(1) + _COVERS_NAME * shared.sum(1) / areas
 
 
 def _count_inside(boxes: np.ndarray, points: np.ndarray, *, margin: float) -> np.ndarray:

@@ -1,0 +1,59 @@
+"""Pictures are drawn whatever the length of the run or the number of classes."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils.errors import SemcoError
+from utils.label_grouping import group_labels
+from utils.label_matching import LabelMatch
+from utils.label_semantics import LabelSemantics
+from utils.plots import plot_label_groups, plot_learning_curves
+
+
+def _is_drawn(path) -> bool:
+    picture = np.asarray(Image.open(path).convert("L"))
+    return picture.shape[0] > 500 and picture.shape[1] > 800 and 0.005 < (picture < 200).mean() < 0.5
+
+
+def _history(epochs):
+    names = (
+        "loss",
+        "class_labelled",
+        "class_unlabelled",
+        "emb_labelled",
+        "emb_unlabelled",
+        "mask_rate",
+        "emb_mask_rate",
+    )
+    more = ("any_mask_rate", "lr", "top1", "top5", "top1_emb", "top5_emb", "top1_combined", "valid_loss")
+    rng = np.random.default_rng(0)
+    return [
+        {"epoch": epoch, **{name: rng.uniform(0.1, 1) for name in (*names, *more)}} for epoch in range(1, epochs + 1)
+    ]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 300])
+def test_learning_curves(tmp_path, epochs):
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in _history(epochs)))
+    assert _is_drawn(plot_learning_curves(tmp_path))
+
+
+def test_no_metrics(tmp_path):
+    with pytest.raises(SemcoError, match=r"metrics\.jsonl does not exist"):
+        plot_learning_curves(tmp_path)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+def test_label_groups(tmp_path, classes):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(classes, 20)) + 2 * rng.normal(size=(1 + classes // 4, 20)).repeat(4, 0)[:classes]
+    semantics = LabelSemantics(
+        matches=tuple(LabelMatch(f"class {label}", "x", "exact") for label in range(classes)),
+        vectors=vectors.astype(np.float32),
+        grouping=group_labels(vectors, 0.3),
+        warnings=(),
+    )
+    assert _is_drawn(plot_label_groups(tmp_path, semantics))
