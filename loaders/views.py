@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from loaders.batches import EvaluationBatches, Normalise, TrainBatch, TrainBatches
+from loaders.data_device import place_pixels
 from loaders.plan import BatchShape, draw_epoch
 from loaders.training_data import TrainingData
 from utils.config import Config
@@ -17,6 +18,7 @@ class Views:
     """Draws plans and executes them on the world's device, this process's share of each batch."""
 
     def __init__(self, config: Config, data: TrainingData, *, world: World) -> None:
+        data = place_pixels(data, config.data_device, world.device)
         self._config, self._data, self._world = config, data, world
         self._shape = BatchShape(
             steps=config.steps_per_epoch, labelled=config.batch_size, unlabelled=config.unlabelled_batch

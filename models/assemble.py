@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from models.cuda_graph import CapturedStep
 from models.ema import ModelEma
 from models.label_guessor import LabelGuessor
 from models.optim import build_optimizer
@@ -63,7 +64,7 @@ def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sa
         precision = ApexPrecision(amp)
     LOGGER.info("computing in %s on %s", precision.name, _device_name(device))
     return Trainer(
-        network=_for_several_processes(model, world),
+        network=_for_several_processes(torch.compile(model) if config.compile else model, world),
         model=model,
         ema=ModelEma(model, decay=config.ema_alpha),
         guessor=LabelGuessor(class_vectors, groups, thr_emb=config.thr_emb).to(device),
@@ -80,6 +81,7 @@ def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sa
             es_metric=config.es_metric,
         ),
         device=device,
+        capture=CapturedStep if _captures(config, device, world, precision) else lambda compute: compute,
         reduce=world.sum,
         world_size=world.size,
     )
@@ -132,6 +134,21 @@ def _build_precision(config: Config, model: nn.Module, sample: Tensor) -> Precis
     return TorchPrecision(
         sample.device, choose_dtype(sample.device, config.amp_dtype, is_bfloat16_faster=is_bfloat16_faster)
     )
+
+
+def _captures(config: Config, device: torch.device, world: World, precision: Precision) -> bool:
+    """Say whether steps become a CUDA graph; what was asked for and cannot be is the user's mistake."""
+    if not config.cuda_graph:
+        return False
+    if device.type != "cuda":
+        raise SemcoError("--cuda-graph needs a CUDA GPU: drop the flag, or pass --device cuda")
+    if world.size > 1:
+        raise SemcoError("--cuda-graph is for one GPU: drop the flag, or pass --no-parallel")
+    if precision.name not in ("float32", "bfloat16"):
+        raise SemcoError(
+            f"--cuda-graph cannot scale losses as {precision.name} does: pass --amp-dtype bfloat16 or --no-amp"
+        )
+    return True
 
 
 def _for_several_processes(model: nn.Module, world: World) -> nn.Module:

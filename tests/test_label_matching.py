@@ -131,4 +131,4 @@ def _distance(one: str, two: str) -> int:
 
 
 def test_nearest_terms():
-    assert nearest_terms("Garden spiders", VOCABULARY, 1) == ("garden_spider",)
+    assert nearest_terms(["Garden spiders", "fsh"], VOCABULARY, 1) == [("garden_spider",), ("fish",)]

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from utils import run_dir
 from utils.checkpoint import load_checkpoint
 from utils.command_line import parse_config
 from utils.errors import SemcoError
 from utils.label_grouping import Grouping
 from utils.label_matching import LabelMatch
 from utils.label_semantics import LabelSemantics
-from utils.run_dir import RunDir, check_output_folder, create_run_folder, environment, logging_for
+from utils.run_dir import RunDir, check_output_folder, create_run_folder, logging_for
 
 RECORD = {
     "epoch": 1, "step": 10, "loss": 2.5, "mask_rate": 0.25, "emb_mask_rate": 0.5, "lr": 0.03, "images_per_second": 99.0,
@@ -112,11 +111,3 @@ def test_output_folder(config, tmp_path, monkeypatch):
         check_output_folder(tmp_path / "new")
     with pytest.raises(SemcoError, match="cannot write"):
         RunDir(dataclasses.replace(config, dataset_name="x"), num_labelled=1)
-
-
-def test_environment(monkeypatch):
-    facts = environment()
-    assert facts["torch"]
-    assert facts["python"].count(".") == 2
-    monkeypatch.setattr(run_dir.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError("git")))
-    assert environment()["git_commit"] is None

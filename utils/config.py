@@ -149,6 +149,20 @@ class Config:
         group=_MACHINE,
         choices=("auto", "bfloat16", "float16"),
     )
+    cuda_graph: bool = option(
+        False,
+        "replay each step as one CUDA graph, for small networks on one GPU; not yet verified on a GPU",
+        group=_MACHINE,
+    )
+    compile: bool = option(
+        False, "compile the network with torch.compile; takes a minute before it gains", group=_MACHINE
+    )
+    data_device: str = option(
+        "auto",
+        "where decoded pixels lie: cuda, cpu, or auto: on the GPU when they fill less than half of its free memory",
+        group=_MACHINE,
+        choices=("auto", "cpu", "cuda"),
+    )
     num_workers_per_gpu: int = option(4, "workers that decode images, per process", group=_MACHINE)
     parallel: bool = option(True, "use all visible GPUs, one process each", group=_MACHINE)
     progress_bar: bool = option(True, "draw progress bars when the output is a terminal", group=_MACHINE)

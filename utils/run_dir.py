@@ -7,24 +7,21 @@ import json
 import logging
 import logging.handlers
 import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 from utils.atomic import write_error, write_text
 from utils.checkpoint import save_checkpoint
 from utils.config import Config
+from utils.environment import environment
 from utils.errors import SemcoError
 from utils.label_semantics import LabelSemantics, write_label_groups
 from utils.metrics import summarise
 
 LOGGER = logging.getLogger("semco")
 Method = TypeVar("Method", bound=Callable[..., None])
-_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
 # TensorBoard's groups: what is measured on the way belongs under train/, what the evaluation finds under valid/.
 _VALID = {"top1", "top5", "top1_emb", "top5_emb", "top1_combined", "valid_loss"}
 
@@ -194,29 +191,3 @@ def logging_for(*, talks: bool) -> Iterator[None]:
         for handler in handlers:
             LOGGER.removeHandler(handler)
             handler.close()
-
-
-def environment() -> dict[str, Any]:
-    """Versions, machine and git commit: what a result may depend on besides the flags."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "git_commit": _git_commit(),
-        **{name: _version(name) for name in _PACKAGES},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    """The commit of this code, with `-dirty` behind it where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
