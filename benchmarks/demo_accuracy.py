@@ -55,9 +55,8 @@ def main() -> None:
     for variant in values.variants:
         runs = {seed: train(variant, seed) for seed in values.seeds}
         figures[variant] = {"flags": VARIANTS[variant], "runs": runs, **aggregate(list(runs.values()))}
-    path = write_results(
-        "demo_accuracy", figures, command="python -m benchmarks.demo_accuracy " + " ".join(sys.argv[1:])
-    )
+        command = "python -m benchmarks.demo_accuracy " + " ".join(sys.argv[1:])
+        path = write_results("demo_accuracy", figures, command=command.strip())
     for variant, row in figures.items():
         print(
             f"{variant:<16}", *(f"{head} {row[head]['mean']:.1f} +- {row[head]['std']:.1f}" for head in HEADS), sep="  "

@@ -20,7 +20,7 @@ from models.precision import TorchPrecision
 from models.trainer import Method, Schedule, Trainer
 from models.two_head import build_model
 
-_STATISTICS = PixelStatistics((0.5,) * 3, (0.25,) * 3, "generated")
+STATISTICS = PixelStatistics((0.5,) * 3, (0.25,) * 3, "generated")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def build_workload(
         labels=torch.arange(labelled) % classes,
     ).to(torch.device(pixels_on or device))
     batches = TrainBatches(
-        pool, cropsize=size, normalise=Normalise(_STATISTICS, place), device=place, rank=0, world_size=1
+        pool, cropsize=size, normalise=Normalise(STATISTICS, place), device=place, rank=0, world_size=1
     )
     trainer = build_trainer(place, classes=classes, **network)
     return Workload(trainer, batches, pool, BatchShape(steps=steps, labelled=batch, unlabelled=mu * batch))
