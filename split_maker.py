@@ -1,5 +1,6 @@
 """Draw which training images are labelled: `python split_maker.py --help`."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import numpy as np
 
 from loaders.index import LabelTable, dataset_folder, read_label_table, table_path
 from loaders.splits import Split, encode_split, read_class_names, read_split, write_content
-from utils.command_line import OneLineParser, environment_path
+from utils.command_line import OneLineParser, environment_path, path_argument
 from utils.errors import SemcoError
 
 
@@ -53,6 +54,14 @@ def _make_splits(values) -> None:
     labelled, exhausted = draw_labelled(train, per_class=values.instances_per_label, seed=values.random_seed)
     validation = {name: kind for name, kind in zip(test.ids, test.classes, strict=True) if kind is not None}
     class_names = sorted({kind for kind in train.classes if kind is not None})
+    if len(class_names) < 2:
+        raise SemcoError(
+            f"{folder} has {len(class_names)} classes, expected two or more: give its training images some"
+        )
+    if not validation:
+        raise SemcoError(f"{table_path(folder, 'test')} gives no image a class: validation needs some")
+    if extra := sorted(set(validation.values()) - set(class_names)):
+        raise SemcoError(f"{table_path(folder, 'test')} has the class {extra[0]!r}, which no training image has")
     start = values.output_path / values.dataset_name
     written = {
         f"{start}_labelled_data_{values.instances_per_label}_seed{values.random_seed}.pkl": encode_split(
@@ -63,7 +72,10 @@ def _make_splits(values) -> None:
     }
     # All conflicts are found before anything is written.
     for path, content in written.items():
-        if not values.force and Path(path).exists() and _differs(Path(path), content):
+        # Not Path.is_dir and Path.exists, which raise where a folder on the way may not be read.
+        if os.path.isdir(path):  # noqa: PTH112
+            raise SemcoError(f"{path} is a folder where a file would go: remove it, or choose another --output-path")
+        if not values.force and os.path.exists(path) and _differs(Path(path), content):  # noqa: PTH110
             raise SemcoError(
                 f"{path} exists and differs: pass --force to overwrite it, or choose another --output-path"
             )
@@ -99,7 +111,7 @@ def _parser() -> OneLineParser:
     )
     parser.add_argument(
         "--dataset-path",
-        type=Path,
+        type=path_argument,
         default=environment_path("SEMCO_DATA_PATH"),
         help="folder that holds the dataset folders (default: $SEMCO_DATA_PATH)",
     )
@@ -109,7 +121,7 @@ def _parser() -> OneLineParser:
     )
     parser.add_argument("--random-seed", type=_seed, default=0, help="seed of the draw, 0 to 2**32 - 1 (default: 0)")
     parser.add_argument(
-        "--output-path", type=Path, default=Path("splits"), help="folder for the files (default: splits)"
+        "--output-path", type=path_argument, default=Path("splits"), help="folder for the files (default: splits)"
     )
     parser.add_argument("--force", action="store_true", help="overwrite files that differ")
     return parser

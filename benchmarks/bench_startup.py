@@ -97,7 +97,7 @@ def _phases(root: Path) -> dict[str, float]:
 
     from loaders.training_data import open_training_data, select_images
     from loaders.views import Views
-    from models.assemble import build_trainer
+    from models.assemble import build_network, build_trainer
     from utils.distributed import join_world
     from utils.label_semantics import describe_labels
     from utils.progress import Progress
@@ -114,7 +114,8 @@ def _phases(root: Path) -> dict[str, float]:
     views = Views(config, data, world=world)
     batch = next(iter(views.epoch(0)))
     found["first batch"] = passed()
-    trainer = build_trainer(config, semantics, world=world, sample=views.sample())
+    network = build_network(config, semantics, world=world)
+    trainer = build_trainer(config, network, semantics, world=world, sample=views.sample())
     found["network"] = passed()
     trainer.network.train()
     trainer.train_step(batch.images, batch.labels, step=0)

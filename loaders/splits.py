@@ -4,15 +4,17 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from loaders.index import DatasetIndex
+from loaders.index import LONGEST_PATH, DatasetIndex
 from utils.atomic import write_text
 from utils.errors import SemcoError
+from utils.plain_names import find_fault, inside_fault
 from utils.safe_pickle import dump_pickle, load_pickle
 
 SUFFIXES = {"pickle": ".pkl", "csv": ".csv", "json": ".json"}
@@ -50,12 +52,16 @@ def read_split(path: Path) -> Split:
     classes, parts = {}, set()
     for key, name in content.items():
         if not isinstance(key, str) or not isinstance(name, str):
-            raise SemcoError(f"split {path} maps {key!r} to {name!r}, expected train/<id> or test/<id> to a class name")
+            # Only types: what a hostile file holds may be endless when it is written out.
+            kinds = f"{type(key).__name__} to {type(name).__name__}"
+            raise SemcoError(f"split {path} maps {kinds}, expected train/<id> or test/<id> to a class name")
         part, slash, file = key.partition("/")
         if not slash or not file or part not in PARTS:
-            raise SemcoError(f"split {path} names {key!r}, expected train/<id> or test/<id>")
-        if file.startswith("/") or "\\" in file or ".." in file.split("/") or "\0" in file:
-            raise SemcoError(f"split {path} names {key!r}, which is not inside the dataset folder")
+            raise SemcoError(f"split {path} names {key[:100]!r}, expected train/<id> or test/<id>")
+        if fault := find_fault(file, longest=LONGEST_PATH) or inside_fault(file):
+            raise SemcoError(f"split {path} names {key[:100]!r}, which {fault}")
+        if fault := find_fault(name):
+            raise SemcoError(f"split {path} gives {key!r} the class {name[:100]!r}, which {fault}")
         parts.add(part)
         classes[str(file)] = str(name)
     if len(parts) > 1:
@@ -72,10 +78,13 @@ def read_class_names(path: Path) -> list[str]:
     content = _read(path)
     if isinstance(content, dict):
         content = list(content) if path.suffix == ".csv" else None
-    if not isinstance(content, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in content):
+    if not isinstance(content, (list, tuple)) or not all(isinstance(name, str) for name in content):
         raise SemcoError(f"class list {path}: expected a list of class names")
+    for name in content:
+        if fault := find_fault(name):
+            raise SemcoError(f"class list {path}: the name {name[:100]!r} {fault}")
     if len(content) < 2 or len(set(content)) != len(content):
-        raise SemcoError(f"class list {path}: expected two or more different names, found {len(content)}")
+        raise SemcoError(f"class list {path}: expected two or more different names, found {len(set(content))}")
     return [str(name) for name in content]
 
 
@@ -128,15 +137,27 @@ def _fail(split: Split, names: Sequence[str], reason: str) -> None:
 def _read(path: Path) -> object:
     if path.suffix == SUFFIXES["json"]:
         try:
-            return json.loads(_text(path))
-        except (json.JSONDecodeError, RecursionError) as error:
+            return json.loads(_text(path), object_pairs_hook=lambda pairs: _as_dict(pairs, path))
+        except (ValueError, RecursionError) as error:
             raise SemcoError(f"{path} is no JSON ({error}): make it anew") from error
     if path.suffix == SUFFIXES["csv"]:
-        rows = [row for row in csv.reader(_text(path).splitlines()) if row]
+        try:
+            rows = [row for row in csv.reader(_text(path).splitlines()) if row]
+        except csv.Error as error:
+            raise SemcoError(f"{path} is no CSV ({error}): make it anew") from error
         if any(len(row) != len(rows[0]) or len(row) > 2 for row in rows):
             raise SemcoError(f"{path}: expected one or two columns in every line")
-        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else dict(rows)
+        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else _as_dict(rows, path)
     return load_pickle(path)
+
+
+def _as_dict(pairs: Sequence[Sequence], path: Path) -> dict:
+    """A dict of pairs; a key that stands there twice is one line too many, not the last word."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise SemcoError(f"{path} names {key[:100]!r} twice: take one of the lines out")
+    return found
 
 
 def _text(path: Path) -> str:

@@ -116,7 +116,7 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
     """
     folder = dataset_folder(config.dataset_path, config.dataset_name)
 
-    def open_index(index: DatasetIndex) -> OpenedStore:
+    def open_index(index: DatasetIndex, used: np.ndarray) -> OpenedStore:
         return open_store(
             StoreRequest(
                 paths=index.paths,
@@ -125,14 +125,17 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
                 workers=config.num_workers_per_gpu,
                 cache_folder=cache_folder(folder),
                 progress=progress,
+                needed=frozenset() if config.skip_bad_images else frozenset(used.tolist()),
             )
         )
 
-    train = open_index(selection.train)
-    valid = train if selection.valid is selection.train else open_index(selection.valid)
-    labelled = _good_rows(selection.labelled, train, config, "labelled")
-    unlabelled = _good_rows(selection.unlabelled, train, config, "unlabelled")
-    validation = _good_rows(selection.validation, valid, config, "validation")
+    is_apart = selection.valid is not selection.train
+    used = np.concatenate([selection.labelled, selection.unlabelled])
+    train = open_index(selection.train, used if is_apart else np.append(used, selection.validation))
+    valid = open_index(selection.valid, selection.validation) if is_apart else train
+    labelled = _good_rows(selection.labelled, train, "labelled")
+    unlabelled = _good_rows(selection.unlabelled, train, "unlabelled")
+    validation = _good_rows(selection.validation, valid, "validation")
     LOGGER.info("pixels: %s", _describe(train))
     return TrainingData(
         pool=TrainingPool(
@@ -148,15 +151,12 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
     )
 
 
-def _good_rows(positions: np.ndarray, opened: OpenedStore, config: Config, what: str) -> np.ndarray:
-    """Say which of `positions` hold an image that can be decoded, bool (n,); others are an error unless skipped."""
+def _good_rows(positions: np.ndarray, opened: OpenedStore, what: str) -> np.ndarray:
+    """Say which of `positions` hold an image that can be decoded, bool (n,)."""
     bad = [position for position in positions.tolist() if position in opened.bad]
     good = ~np.isin(positions, bad)
     if not bad:
         return good
-    if not config.skip_bad_images:
-        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise SemcoError(opened.bad[bad[0]] + more)
     LOGGER.warning("%d of %d %s images cannot be decoded and are left out", len(bad), len(positions), what)
     for position in bad:
         LOGGER.info("left out: %s", opened.bad[position])
@@ -196,5 +196,9 @@ def _statistics(
     keeps_files = config.cache_imgs in ("auto", "disk")
     name = f"{digest(selection.train.paths, config.im_size)[:24]}.statistics.json"
     return pixel_statistics(
-        opened.store, im_size=config.im_size, cache_file=folder / name if keeps_files else None, progress=progress
+        opened.store,
+        im_size=config.im_size,
+        cache_file=folder / name if keeps_files else None,
+        progress=progress,
+        left_out=opened.bad.keys(),
     )

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -106,8 +107,11 @@ def test_output_folder(config, tmp_path, monkeypatch):
     (tmp_path / "plain").write_text("")
     with pytest.raises(SemcoError, match="is a file, not a folder"):
         check_output_folder(tmp_path / "plain" / "runs")
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkdtemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "denied")))
+        with pytest.raises(SemcoError, match="may not be written"):
+            check_output_folder(tmp_path / "new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["plain"]
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(SemcoError, match="may not be written"):
-        check_output_folder(tmp_path / "new")
     with pytest.raises(SemcoError, match="cannot write"):
         RunDir(dataclasses.replace(config, dataset_name="x"), num_labelled=1)

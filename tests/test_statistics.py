@@ -7,6 +7,7 @@ from PIL import Image
 from loaders.image_store import FileStore, pack
 from loaders.statistics import KNOWN, pixel_statistics
 from sample_images import photo_crops
+from utils.errors import SemcoError
 from utils.progress import Progress
 
 SILENT = Progress(enabled=False)
@@ -42,3 +43,21 @@ def test_a_flat_channel_does_not_divide_by_zero():
 
 def test_known_datasets_have_three_channels():
     assert all(len(entry.mean) == len(entry.std) == 3 for entry in KNOWN.values())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"mean": [0, 0, 0]}',
+        '{"mean": [0, 0, 0], "std": [0, 1, 1]}',
+        '{"mean": "abc", "std": [NaN, 1, 1]}',
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    store = pack([np.zeros((4, 4, 3), np.uint8)])
+    with pytest.raises(SemcoError, match=r"x\.json .*delete it"):
+        pixel_statistics(store, im_size=4, cache_file=tmp_path / "x.json", progress=SILENT)

@@ -8,6 +8,7 @@ import logging
 import logging.handlers
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,11 +140,16 @@ def check_output_folder(output_dir: Path) -> None:
     Raises:
         SemcoError: it cannot be written, or is no folder.
     """
-    existing = next(parent for parent in (output_dir.absolute(), *output_dir.absolute().parents) if parent.exists())
+    path = output_dir.absolute()
+    existing = next(parent for parent in (path, *path.parents) if os.path.lexists(parent))
     if not existing.is_dir():
-        raise SemcoError(f"--output-dir {output_dir}: {existing} is a file, not a folder; choose another one")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise SemcoError(f"--output-dir {output_dir}: {existing} may not be written; choose another folder")
+        kind = "is a file, not a folder" if existing.exists() else "is a link that leads nowhere"
+        raise SemcoError(f"--output-dir {output_dir}: {existing} {kind}; choose another one")
+    try:
+        # Rights do not tell everything: nothing can be made in /proc, for example.
+        Path(tempfile.mkdtemp(prefix=".semco-", dir=existing)).rmdir()
+    except OSError as error:
+        raise SemcoError(f"--output-dir {output_dir}: {existing} may not be written; choose another folder") from error
 
 
 def create_run_folder(output_dir: Path, *, dataset: str, num_labelled: int, seed: int) -> Path:

@@ -6,16 +6,14 @@ little more memory than its vocabulary.
 
 import array
 import csv
-import gzip
-import io
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from utils.byte_lines import first_bytes, is_gzip, lines
 from utils.errors import SemcoError
 from utils.label_matching import normalise
 from utils.progress import Progress
@@ -23,6 +21,7 @@ from utils.safe_pickle import load_pickle
 
 _CONCEPTNET = "/c/"
 _PICKLE_SUFFIXES = {".pkl", ".pickle", ".p"}
+_SHORTEST, _LONGEST = 1e-9, 1e9
 
 
 class WordVectors(Protocol):
@@ -44,9 +43,10 @@ def open_word_vectors(path: Path, progress: Progress | None = None) -> WordVecto
     Raises:
         SemcoError: the file is missing, damaged, cut short, or of no known format.
     """
-    if not path.is_file():
+    # Not Path.is_file, which raises where a folder on the way may not be read.
+    if not os.path.isfile(path):  # noqa: PTH113
         raise SemcoError(f"word vectors {path} do not exist or are no file: set --word-vec-path or SEMCO_WV_PATH")
-    head = _first_bytes(path)
+    head = first_bytes(path)
     if not head:
         raise SemcoError(f"word vectors {path} are empty: fetch the file again")
     if path.suffix.lower() in _PICKLE_SUFFIXES or head[:1] == b"\x80":
@@ -69,7 +69,7 @@ class _TextVectors:
         declared = None
         start = 0
         with progress.bar(total=path.stat().st_size, what=f"reading {path.name}", unit="bytes") as bar:
-            for number, line in enumerate(_lines(path), start=1):
+            for number, line in enumerate(lines(path), start=1):
                 if number == 1 and (declared := _header(line)):
                     self.dim = declared[1]
                 else:
@@ -77,6 +77,8 @@ class _TextVectors:
                 start += len(line)
                 if number % 10_000 == 0:
                     bar.update(start - bar.n)
+        if declared and not declared[1]:
+            raise SemcoError(f"word vectors {path} hold no numbers: expected lines `term number ... number`")
         self._rank = {term: place for place, term in reversed(list(enumerate(self.terms)))}
         read = number - (declared is not None)
         if declared and read != declared[0]:
@@ -89,9 +91,9 @@ class _TextVectors:
     def _note(self, line: bytes, number: int, start: int) -> None:
         fields = line.rstrip().count(b" ")
         self.dim = self.dim or fields
-        if fields < self.dim or (not line.endswith(b"\n") and not self._is_whole(line)):
+        if fields < max(self.dim, 1) or (not line.endswith(b"\n") and not self._is_whole(line)):
             raise SemcoError(
-                f"word vectors {self._path} are damaged: line {number} holds {fields} numbers, expected {self.dim}"
+                f"word vectors {self._path} are damaged: line {number} holds {fields} numbers, expected {self.dim or 'some'}"
             )
         # GloVe 840B has terms with spaces in them: the numbers are counted from the end.
         raw = line.split(b" ", 1)[0] if fields == self.dim else line.rstrip().rsplit(b" ", self.dim)[0]
@@ -112,9 +114,9 @@ class _TextVectors:
         return _checked(np.stack([rows[place] for place in places]), terms, self._path)
 
     def _rows(self, places: list[int]) -> dict[int, np.ndarray]:
-        if _is_gzip(self._path):
+        if is_gzip(self._path):
             wanted = {self._lines[place]: place for place in places}
-            numbered = enumerate(_lines(self._path), start=1)
+            numbered = enumerate(lines(self._path), start=1)
             return {wanted[number]: self._parse(line, number) for number, line in numbered if number in wanted}
         rows = {}
         with self._path.open("rb") as file:
@@ -125,7 +127,7 @@ class _TextVectors:
 
     def _parse(self, line: bytes, number: int) -> np.ndarray:
         try:
-            return np.array(line.rstrip().rsplit(b" ", self.dim)[1:], dtype=np.float32)
+            return _as_float32(line.rstrip().rsplit(b" ", self.dim)[1:])
         except ValueError as error:
             raise SemcoError(f"word vectors {self._path}: line {number} holds something that is no number") from error
 
@@ -140,24 +142,35 @@ class _PickledVectors:
         self._path = path
         self._vectors = content
         self.terms = list(content)
-        self.dim = np.size(next(iter(content.values())))
+        self.dim = len(self._vector(self.terms[0]))
 
     def select(self, terms: Sequence[str]) -> np.ndarray:
         """Return the vectors of `terms`, float32 (n, D)."""
-        rows = []
-        for term in terms:
-            try:
-                row = np.asarray(self._vectors[term], dtype=np.float32)
-            except (TypeError, ValueError) as error:
+        rows = [self._vector(term) for term in terms]
+        for term, row in zip(terms, rows, strict=True):
+            if len(row) != self.dim:
                 raise SemcoError(
-                    f"word vectors {self._path}: the vector of {term!r} holds something that is no number"
-                ) from error
-            if row.shape != (self.dim,):
-                raise SemcoError(
-                    f"word vectors {self._path}: the vector of {term!r} has shape {row.shape}, expected ({self.dim},)"
+                    f"word vectors {self._path}: the vector of {term[:50]!r} has {len(row)} numbers, expected {self.dim}"
                 )
-            rows.append(row)
         return _checked(np.stack(rows), terms, self._path)
+
+    def _vector(self, term: str) -> np.ndarray:
+        """One vector, float32 (n,). Looked at before NumPy sees it: lists within lists could be endless."""
+        raw = self._vectors[term]
+        if isinstance(raw, np.ndarray):
+            is_flat = raw.ndim == 1 and raw.dtype.kind in "fiu"
+        else:
+            is_flat = isinstance(raw, (list, tuple)) and all(
+                isinstance(value, (float, int, np.number)) for value in raw
+            )
+        if not is_flat or not len(raw):
+            raise SemcoError(f"word vectors {self._path}: the vector of {term[:50]!r} is no row of numbers")
+        try:
+            return _as_float32(raw)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise SemcoError(
+                f"word vectors {self._path}: the vector of {term[:50]!r} holds something that is no number"
+            ) from error
 
 
 class _AttributeVectors:
@@ -167,7 +180,7 @@ class _AttributeVectors:
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 rows = [row for row in csv.reader(file) if row]
-        except (UnicodeDecodeError, csv.Error) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise SemcoError(f"class attributes {path} are no CSV in UTF-8 ({error})") from error
         if rows and not all(_is_number(cell) for cell in rows[0][1:]):
             rows = rows[1:]
@@ -178,7 +191,7 @@ class _AttributeVectors:
         for number, row in enumerate(rows, start=1):
             if len(row) - 1 != self.dim or not all(_is_number(cell) for cell in row[1:]):
                 raise SemcoError(f"class attributes {path}: row {number} ({row[0]!r}) does not hold {self.dim} numbers")
-        self._vectors = {normalise(row[0]): np.array(row[1:], dtype=np.float32) for row in reversed(rows)}
+        self._vectors = {normalise(row[0]): _as_float32([float(cell) for cell in row[1:]]) for row in reversed(rows)}
         self.terms = list(dict.fromkeys(normalise(row[0]) for row in rows))
 
     def select(self, terms: Sequence[str]) -> np.ndarray:
@@ -190,11 +203,23 @@ def _checked(vectors: np.ndarray, terms: Sequence[str], path: Path) -> np.ndarra
     for term, vector in zip(terms, vectors, strict=True):
         if not np.isfinite(vector).all():
             raise SemcoError(f"word vectors {path}: the vector of {term!r} is not finite; fetch the file again")
+        # Cosines square the numbers in float32.
+        if vector.any() and not _SHORTEST < np.linalg.norm(vector.astype(np.float64)) < _LONGEST:
+            raise SemcoError(
+                f"word vectors {path}: the vector of {term!r} has a length that no cosine can be computed with; "
+                f"bring the vectors to lengths between {_SHORTEST:g} and {_LONGEST:g}"
+            )
         if not vector.any():
             raise SemcoError(
                 f"word vectors {path}: the vector of {term!r} is zero; give the class another --label-terms term"
             )
     return vectors
+
+
+def _as_float32(numbers: Sequence) -> np.ndarray:
+    # What is too large for float32 becomes infinite here, and is refused where it is used.
+    with np.errstate(over="ignore"):
+        return np.array(numbers, dtype=np.float32)
 
 
 def _plain_term(term: str) -> str | None:
@@ -207,7 +232,8 @@ def _plain_term(term: str) -> str | None:
 def _header(line: bytes) -> tuple[int, int] | None:
     """(N, D) if the line is a header: two whole numbers and nothing else."""
     parts = line.split()
-    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdigit() for part in parts) else None
+    is_header = len(parts) == 2 and all(part.isdigit() and len(part) < 19 for part in parts)
+    return (int(parts[0]), int(parts[1])) if is_header else None
 
 
 def _is_number(text: str) -> bool:
@@ -216,28 +242,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _open(path: Path) -> AbstractContextManager[BinaryIO]:
-    return gzip.open(path, "rb") if _is_gzip(path) else path.open("rb", buffering=1 << 20)  # type: ignore[return-value]
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with _open(path) as file:
-            return file.read(64)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SemcoError(f"word vectors {path} cannot be read ({error}): fetch the file again") from error
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with _open(path) as file:
-            yield from io.BufferedReader(file, 1 << 20) if isinstance(file, gzip.GzipFile) else file  # type: ignore[arg-type]
-    except (OSError, EOFError, zlib.error) as error:
-        raise SemcoError(f"word vectors {path} are cut short or damaged ({error}): fetch the file again") from error

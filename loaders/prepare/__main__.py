@@ -3,12 +3,12 @@
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from loaders.index import check_dataset_name
 from loaders.prepare import imagefolder
 from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
 from loaders.prepare.writer import write_dataset
-from utils.command_line import OneLineParser, environment_path
+from utils.command_line import OneLineParser, environment_path, path_argument
 from utils.errors import SemcoError
 from utils.progress import Progress
 
@@ -32,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _prepare(values) -> None:
     if values.output is None:
         raise SemcoError("--output is missing: name the folder of your dataset folders, or set SEMCO_DATA_PATH")
-    if not values.dataset_name or values.dataset_name in (".", "..") or "/" in values.dataset_name:
-        raise SemcoError(f"--dataset-name {values.dataset_name!r} is no folder name")
+    check_dataset_name(values.dataset_name)
     start = time.perf_counter()
     target = values.output / values.dataset_name
     parts = values.source_module.read(values)
@@ -56,7 +55,7 @@ def _parser() -> OneLineParser:
         source.add_argument("--dataset-name", required=True, metavar="NAME", help="name of the dataset folder")
         source.add_argument(
             "--output",
-            type=Path,
+            type=path_argument,
             default=environment_path("SEMCO_DATA_PATH"),
             metavar="DIR",
             help="folder that holds the dataset folders (default: $SEMCO_DATA_PATH)",

@@ -2,6 +2,8 @@
 
 import argparse
 import gzip
+import math
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from loaders.prepare.writer import Parts, SourceImage
+from utils.command_line import path_argument
 from utils.errors import SemcoError
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -17,6 +20,7 @@ CLOTHES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 _PREFIXES = {"train": "train", "test": "t10k"}
+_LARGEST = 2**31
 _PLACES = ("", "raw", "MNIST/raw", "FashionMNIST/raw")
 
 
@@ -33,7 +37,9 @@ class IdxSource:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the flags of this source."""
-        parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="folder with the idx files")
+        parser.add_argument(
+            "--source", type=path_argument, required=True, metavar="DIR", help="folder with the idx files"
+        )
 
     def read(self, values: argparse.Namespace) -> Parts:
         """Read all images.
@@ -61,20 +67,29 @@ def read_idx(path: Path) -> np.ndarray:
         SemcoError: it is no such file, or is damaged.
     """
     try:
-        raw = path.read_bytes()
-        data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError, zlib.error) as error:
+        with gzip.open(path) if _is_gzip(path) else path.open("rb") as file:
+            head = file.read(4)
+            dims = head[3] if head[:3] == b"\0\0\x08" and len(head) == 4 else 0
+            # Four dimensions or more are not of this family, and what is announced bounds what is read.
+            shape = tuple(np.frombuffer(file.read(4 * dims), dtype=">u4").tolist()) if dims < 4 else ()
+            size = math.prod(shape)
+            data = file.read(size + 1) if shape and 0 < size <= _LARGEST else b""
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise SemcoError(f"{path} cannot be read ({error}): fetch it again") from error
-    dims = data[3] if data[:3] == b"\0\0\x08" and len(data) > 3 else 0
-    shape = tuple(int(size) for size in np.frombuffer(data[4 : 4 + 4 * dims], dtype=">u4")) if dims else ()
-    if not dims or len(data) != 4 + 4 * dims + int(np.prod(shape, dtype=np.int64)):
+    if not data or len(data) != size:
         raise SemcoError(f"{path} is no whole idx file of bytes: fetch it again")
-    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * dims).reshape(shape)
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def _find(source: Path, name: str) -> Path:
     for place in _PLACES:
         for suffix in ("", ".gz"):
-            if (path := source / place / (name + suffix)).is_file():
+            # Not Path.is_file, which raises where a folder on the way may not be read.
+            if os.path.isfile(path := source / place / (name + suffix)):  # noqa: PTH113
                 return path
     raise SemcoError(f"{source} lacks {name} or {name}.gz: expected the four idx files of the dataset")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from loaders.index import DatasetIndex, load_index
+from loaders.index import DatasetIndex, check_rows, load_index
 from utils.atomic import write_error
 from utils.errors import SemcoError
 from utils.progress import Progress
@@ -38,11 +38,11 @@ def write_dataset(target: Path, parts: Parts, *, link: bool, progress: Progress)
         SemcoError: `target` holds something else, two images share a name, or the disk refuses.
     """
     for part, images in parts.items():
-        names = [image.name for image in images]
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise SemcoError(f"two images of {part} would both be called {twice!r}: rename one of them")
-    if target.exists():
+        check_rows(f"the {part} images", [image.name for image in images], [image.class_name for image in images])
+    if len(classes := {image.class_name for image in parts["train"]} - {None}) < 2:
+        raise SemcoError(f"the training images have {len(classes)} classes: classification needs at least two")
+    # Not Path.exists, which raises where a folder on the way may not be read.
+    if os.path.lexists(target):
         if _is_same(target, parts):
             return False
         raise SemcoError(f"{target} exists and holds something else: choose another --dataset-name, or remove it")
@@ -80,6 +80,7 @@ def _place(content: Path | Image.Image, path: Path, *, link: bool) -> None:
     if isinstance(content, Image.Image):
         content.save(path, "PNG")
     elif not link:
+        _check_readable(content)
         shutil.copyfile(content, path)
     else:
         try:
@@ -87,6 +88,13 @@ def _place(content: Path | Image.Image, path: Path, *, link: bool) -> None:
         except OSError:
             # Another file system, or one without hard links.
             path.symlink_to(content.resolve())
+
+
+def _check_readable(image: Path) -> None:
+    try:
+        image.open("rb").close()
+    except OSError as error:
+        raise SemcoError(f"image {image} cannot be read: {error.strerror}") from error
 
 
 def _is_same(target: Path, parts: Parts) -> bool:
