@@ -13,6 +13,9 @@ import pyarrow
 
 from utils.errors import SemcoError
 
+# Images without a label table are found here, seen from train/. No table and no split can name a file so: `..` is refused.
+UNLABELLED = "../unlabelled/"
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -26,7 +29,8 @@ class LabelTable:
 class DatasetIndex:
     """The images of one part of a dataset, sorted by file name.
 
-    `folder`: where they lie; `labels`: int64 (N,), positions in `class_names`, -1 for an image without a class.
+    `folder`: where they lie; `ids`: their names in there, those of unlabelled/ behind `UNLABELLED`; `labels`: int64 (N,),
+    positions in `class_names`, -1 for an image without a class.
     """
 
     folder: Path
@@ -44,7 +48,9 @@ class DatasetIndex:
 
     def fingerprint(self) -> str:
         """Digest of file names, labels and class names; the order of rows on disk does not matter."""
-        total = hashlib.sha256("\n".join((*self.class_names, "", *self.ids)).encode())
+        text = "\n".join((*self.class_names, "", *self.ids))
+        # The names of files in unlabelled/ are whatever the file system holds.
+        total = hashlib.sha256(text.encode("utf-8", "surrogateescape"))
         total.update(self.labels.astype("<i8").tobytes())
         return total.hexdigest()
 
@@ -73,6 +79,11 @@ def dataset_folder(dataset_path: Path | None, dataset_name: str) -> Path:
 def table_path(folder: Path, part: str) -> Path:
     """Where a dataset folder keeps the label table of `train` or `test`."""
     return folder / "labels" / f"labels_{part}.feather"
+
+
+def has_test_part(folder: Path) -> bool:
+    """False for a dataset folder with training images only."""
+    return table_path(folder, "test").exists() or (folder / "test").exists()
 
 
 def read_label_table(path: Path) -> LabelTable:
@@ -122,6 +133,8 @@ def _check_rows(path: Path, ids: Sequence[str | None], classes: Sequence[object]
 def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = None) -> DatasetIndex:
     """Index the images of `train` or `test`, and check that each is there.
 
+    The images of the folder `unlabelled`, whatever their names, are training images without a class.
+
     Args:
         class_names: classes in order; by default those of the training table, sorted.
 
@@ -140,24 +153,36 @@ def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = N
         )
     if len(codes) < 2:
         raise SemcoError(f"{folder} has {len(codes)} classes: classification needs at least two")
-    order = sorted(range(len(table.ids)), key=table.ids.__getitem__)
-    labels = np.array(
-        [-1 if table.classes[row] is None else codes[table.classes[row]] for row in order], dtype=np.int64
+    _check_files(folder / part, table.ids)
+    labels = {
+        name: -1 if class_name is None else codes[class_name]
+        for name, class_name in zip(table.ids, table.classes, strict=True)
+    }
+    if part == "train":
+        labels |= dict.fromkeys(_unlabelled_files(folder), -1)
+    ids = sorted(labels)
+    return DatasetIndex(
+        folder / part, tuple(ids), np.array([labels[name] for name in ids], dtype=np.int64), tuple(class_names)
     )
-    index = DatasetIndex(folder / part, tuple(table.ids[row] for row in order), labels, tuple(class_names))
-    _check_files(index)
-    return index
 
 
-def _check_files(index: DatasetIndex) -> None:
+def _check_files(folder: Path, ids: Sequence[str]) -> None:
     """Compare with one walk through the folder: a million single look-ups would take minutes on network disks."""
-    there = set(_files(index.folder, ""))
-    missing = [name for name in index.ids if name not in there]
+    there = set(_files(folder, ""))
+    missing = [name for name in sorted(ids) if name not in there]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise SemcoError(
-            f"image {index.folder / missing[0]} does not exist{more}: restore it or take it out of the labels feather"
+            f"image {folder / missing[0]} does not exist{more}: restore it or take it out of the labels feather"
         )
+
+
+def _unlabelled_files(folder: Path) -> list[str]:
+    """Ids of all files in `unlabelled`, but for those that are hidden, which systems strew about."""
+    if not (folder / "unlabelled").is_dir():
+        return []
+    names = _files(folder / "unlabelled", "")
+    return [UNLABELLED + name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
 
 def _files(folder: Path, prefix: str):

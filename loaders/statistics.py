@@ -9,6 +9,7 @@ from torch import Tensor
 
 from loaders.image_store import ImageStore, PixelStore
 from utils.atomic import write_text
+from utils.errors import SemcoError
 from utils.progress import Progress
 
 _PIXELS_AT_ONCE = 1 << 22
@@ -42,10 +43,12 @@ def pixel_statistics(
     """Compute the statistics of all images of a store, or read them from `cache_file` if it is there; then keep them.
 
     Images that are not held in memory are seen through their centre crop of `im_size` pixels.
+
+    Raises:
+        SemcoError: `cache_file` is damaged or cannot be written.
     """
     if cache_file is not None and cache_file.exists():
-        saved = json.loads(cache_file.read_text(encoding="utf-8"))
-        return PixelStatistics(tuple(saved["mean"]), tuple(saved["std"]), f"computed, from {cache_file.name}")
+        return _read(cache_file)
     count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
     for pixels in _chunks(store, im_size, progress):
         levels = pixels.to(torch.float64)
@@ -61,6 +64,14 @@ def pixel_statistics(
     if cache_file is not None:
         write_text(cache_file, json.dumps({"mean": result.mean, "std": result.std}) + "\n")
     return result
+
+
+def _read(cache_file: Path) -> PixelStatistics:
+    try:
+        saved = json.loads(cache_file.read_text(encoding="utf-8"))
+        return PixelStatistics(tuple(saved["mean"]), tuple(saved["std"]), f"computed, from {cache_file.name}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SemcoError(f"{cache_file} cannot be read ({error}): delete it, and it will be made anew") from error
 
 
 def _chunks(store: ImageStore, im_size: int, progress: Progress):
