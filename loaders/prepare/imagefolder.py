@@ -1,23 +1,32 @@
-"""Class folders -> dataset folder: `train/<class>/*` and `test/<class>/*`."""
+"""Class folders -> dataset folder: `train/<class>/*` and `test/<class>/*`, or just `<class>/*`."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
-from loaders.prepare.writer import Parts, SourceImage
+from loaders.prepare.contents import Contents, SourceImage, warn
+from loaders.prepare.division import add_division_arguments, divide, share
 from utils.errors import SemcoError
+from utils.progress import Progress
 
-HELP = "class folders: DIR/train/<class>/* and DIR/test/<class>/*"
+HELP = (
+    "class folders: DIR/train/<class>/* and DIR/test/<class>/*, or just DIR/<class>/*; DIR/unlabelled/* if there is any"
+)
+NAME = None
+LINKS = True
+_PARTS = ("train", "test")
+_UNLABELLED = "unlabelled"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of this source."""
-    parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="folder with train/ and test/ in it")
+    parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="folder with the class folders")
+    add_division_arguments(parser)
 
 
-def read(values: argparse.Namespace) -> Parts:
+def read(values: argparse.Namespace, progress: Progress) -> Contents:
     """List the images of the class folders.
 
     An image is called `<class>__<file>` in the dataset, so that equal file names of two classes stay apart.
@@ -25,33 +34,52 @@ def read(values: argparse.Namespace) -> Parts:
     Raises:
         SemcoError: a folder is missing or empty.
     """
-    if not values.source.is_dir():
-        raise SemcoError(f"--source {values.source} is no folder: check the path")
-    parts = {part: _read_part(values.source / part) for part in ("train", "test")}
-    known = {image.class_name for image in parts["train"]}
-    if extra := sorted({str(image.class_name) for image in parts["test"]} - known):
-        raise SemcoError(
-            f"{values.source / 'test' / extra[0]} is a class that train/ lacks: add training images or remove it"
-        )
-    return parts
+    folders = {folder.name: folder for folder in _folders(values.source)}
+    unlabelled = folders.pop(_UNLABELLED, None)
+    # A folder of pictures of trains may well be called train: the division has folders within.
+    if any(_folders(folders[part]) for part in _PARTS if part in folders):
+        if "train" not in folders:
+            raise SemcoError(f"{values.source} has test/ but no train/: expected class folders train/<class>/ as well")
+        parts = {part: _read_classes(folders.pop(part)) for part in _PARTS if part in folders}
+        if folders:
+            warn(f"{values.source} holds {', '.join(folders)} beside train and test: not read")
+    else:
+        parts = {"train": _read_classes(values.source)}
+    if values.test_fraction:
+        if "test" in parts:
+            raise SemcoError(f"{values.source} has a test part already: drop --test-fraction")
+        parts["train"], parts["test"] = divide(parts["train"], share(values.test_fraction), seed=values.random_seed)
+    if unlabelled:
+        parts[_UNLABELLED] = [SourceImage(name, None, path) for name, path in _images(unlabelled)]
+    return Contents(parts)
 
 
-def _read_part(folder: Path) -> Sequence[SourceImage]:
-    if not folder.is_dir():
-        raise SemcoError(
-            f"{folder} does not exist: expected class folders train/<class>/ and test/<class>/ in the source"
-        )
-    suffixes = set(Image.registered_extensions())
+def _read_classes(folder: Path) -> list[SourceImage]:
     images = []
-    for class_folder in sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    ):
-        files = sorted(path for path in class_folder.rglob("*") if path.is_file() and path.suffix.lower() in suffixes)
-        if not files:
+    for class_folder in _folders(folder):
+        if class_folder.name == _UNLABELLED:
+            continue
+        found = list(_images(class_folder))
+        if not found:
             raise SemcoError(f"{class_folder} holds no image: add some, or remove the class")
-        for path in files:
-            inner = "__".join(path.relative_to(class_folder).parts)
-            images.append(SourceImage(f"{class_folder.name}__{inner}", class_folder.name, path))
+        images += [SourceImage(f"{class_folder.name}__{name}", class_folder.name, path) for name, path in found]
     if not images:
-        raise SemcoError(f"{folder} holds no class folders: expected {folder}/<class>/<image>")
+        raise SemcoError(f"{folder} holds no class folders: expected class folders with images in them")
     return images
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the images at any depth, sorted, each with a name without `/`."""
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if not path.is_file() or any(part.startswith(".") for part in parts):
+            continue
+        if path.suffix.lower() in suffixes:
+            yield "__".join(parts), path
+        else:
+            warn(f"{path} is left out: its suffix is none of an image that Pillow opens")
