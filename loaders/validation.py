@@ -34,16 +34,7 @@ def select_validation(
         SemcoError: there are none, or the flags name training images.
     """
     if config.valid_fraction:
-        held_out = hold_out(labels, config.valid_fraction, seed=config.seed)
-        if not held_out.any():
-            raise SemcoError(
-                "--valid-fraction finds no class with two labelled images or more: label more, "
-                "or name validation images with --valid-split-pickle"
-            )
-        source = f"{held_out.sum()} of the {len(labels)} labelled images, held out by --valid-fraction {config.valid_fraction:g}"
-        if single := len(set(labels.tolist()) - set(labels[held_out].tolist())):
-            source += f"; {single} classes have a single labelled image and no validation"
-        return Validation(train, labelled[held_out], labels[held_out], source)
+        return _held_out(config, train, labelled, labels)
     if config.valid_split_pickle is not None:
         split = read_split(config.valid_split_pickle)
         index = train if split.part == "train" else load_index(folder, "test", class_names=train.class_names)
@@ -65,10 +56,23 @@ def select_validation(
     return Validation(index, rows, index.labels[rows], f"all {len(rows)} images of {index.folder}")
 
 
-def hold_out(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
-    """Draw which labelled images validate, bool (n,): `fraction` of each class, rounded, at least one image.
+def _held_out(config: Config, train: DatasetIndex, labelled: np.ndarray, labels: np.ndarray) -> Validation:
+    chosen = hold_out(labels, config.valid_fraction, seed=config.seed)
+    if not chosen.any():
+        raise SemcoError(
+            "--valid-fraction finds no class with two labelled images or more: label more, "
+            "or name validation images with --valid-split-pickle"
+        )
+    source = (
+        f"{chosen.sum()} of the {len(labels)} labelled images, held out by --valid-fraction {config.valid_fraction:g}"
+    )
+    if single := len(np.setdiff1d(labels, labels[chosen])):
+        source += f"; {single} classes have a single labelled image and no validation"
+    return Validation(train, labelled[chosen], labels[chosen], source)
 
-    A class never loses its last labelled image, so one with a single image gives none.
+
+def hold_out(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
+    """Draw which labelled images validate, bool (n,): `share_of_class` of each class.
 
     Args:
         labels: classes of the labelled images, int64 (n,).
@@ -77,6 +81,11 @@ def hold_out(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
     chosen = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        count = min(max(1, int(fraction * len(members) + 0.5)), len(members) - 1)
-        chosen[members[np.argsort(order[members], kind="stable")[:count]]] = True
+        first = np.argsort(order[members], kind="stable")[: share_of_class(len(members), fraction)]
+        chosen[members[first]] = True
     return chosen
+
+
+def share_of_class(count: int, fraction: float) -> int:
+    """How many of a class's `count` images to hold out: rounded, at least one, but never the last."""
+    return min(max(1, int(fraction * count + 0.5)), count - 1)

@@ -84,6 +84,21 @@ def test_a_failure_leaves_nothing(source, monkeypatch, capsys):
     assert list((source.parent / "out").iterdir()) == []
 
 
+def test_a_source_that_may_not_be_read(source, monkeypatch, capsys):
+    monkeypatch.setattr("pathlib.Path.iterdir", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied", path)))
+    assert _imagefolder(source) == 2
+    shown = capsys.readouterr().err
+    assert "cannot be read" in shown
+    assert "check who may read it" in shown
+
+
+def test_stopping_leaves_nothing(source, monkeypatch, capsys):
+    monkeypatch.setattr("shutil.copyfile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert _imagefolder(source) == 130
+    assert capsys.readouterr().err.endswith("stopped\n")
+    assert list((source.parent / "out").iterdir()) == []
+
+
 def _write_idx(path, array, *, zipped):
     data = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)

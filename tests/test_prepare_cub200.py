@@ -40,7 +40,7 @@ def test_cub200(source, tmp_path, capsys):
     assert (facts["classes"], facts["labelled_images"], facts["unlabelled_images"]) == (3, 6, 3)
     assert facts["validation_images"] == 6
     attributes = tmp_path / "data" / "cub200" / "class_attributes.csv"
-    assert f"{attributes}\n" in capsys.readouterr().out
+    assert f"also written: {attributes}\n" in capsys.readouterr().out
     assert train(tmp_path, "cub200", "cub200_labelled_data_2_seed0.pkl", "--word-vec-path", str(attributes)) == 0
     assert "3 classes in 3 groups (eps 0.28, D 312)" in capsys.readouterr().out
     assert load_index(tmp_path / "data" / "cub200", "train").class_names[1] == "Laysan_Albatross"

@@ -39,7 +39,7 @@ def test_stl10(source, tmp_path, capsys):
     index = load_index(tmp_path / "data" / "stl10", "train")
     assert index.ids[9] == UNLABELLED + "00009.png"
     assert (index.labels[:10] == -1).all()
-    assert index.class_names[index.labels[index.ids.index("0002.png")]] == "car"
+    assert index.class_names[index.labels[index.ids.index("00002.png")]] == "car"
     np.testing.assert_array_equal(np.asarray(Image.open(index.paths[9])), photo_crops(10, 96, 96, seed=2)[9])
     capsys.readouterr()
     arguments = ["stl10", "--source", str(source), "--output", str(tmp_path / "data")]

@@ -98,6 +98,9 @@ def test_numbers_that_are_no_names(source, tmp_path, capsys):
     pd.DataFrame({"file": ["r/0.jpg", "b/0.jpg"], "class": [0.5, 1.5]}).to_parquet(tmp_path / "images.parquet")
     assert _prepare(source, tmp_path / "images.parquet") == 2
     assert "row 0 has the class 0.5, expected a name" in capsys.readouterr().err
+    pd.DataFrame({"file": ["r/0.jpg"], "class": [["a", "b"]]}).to_parquet(tmp_path / "images.parquet")
+    assert _prepare(source, tmp_path / "images.parquet") == 2
+    assert "row 0 has the class" in capsys.readouterr().err
     pd.DataFrame({"file": [1, 2], "class": ["a", "b"]}).to_parquet(tmp_path / "images.parquet")
     assert _prepare(source, tmp_path / "images.parquet") == 2
     assert "row 0 has no file name" in capsys.readouterr().err

@@ -34,12 +34,15 @@ SOURCES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code: 0, or 2 after a user's mistake."""
+    """Run the program; returns its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
     try:
         _prepare(_parser().parse(sys.argv[1:] if argv is None else list(argv)))
     except SemcoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -54,14 +57,17 @@ def _prepare(values) -> None:
     start = time.perf_counter()
     target = values.output / name
     progress = Progress(enabled=values.progress_bar)
-    contents = values.source_module.read(values, progress)
-    check_contents(contents, progress=progress)
+    try:
+        contents = values.source_module.read(values, progress)
+        check_contents(contents, progress=progress)
+    except OSError as error:
+        raise SemcoError(f"--source {values.source} cannot be read ({error}): check who may read it") from error
     fresh = write_dataset(target, contents, link=values.link, progress=progress)
     counts = ", ".join(f"{len(images):,} {part} images" for part, images in contents.parts.items())
     state = f"written in {time.perf_counter() - start:.1f} s" if fresh else "is up to date"
     print(f"{target}: {counts}, {len(contents.class_names)} classes; {state}")
     for text in contents.texts:
-        print(target / text)
+        print(f"also written: {target / text}")
 
 
 def _parser() -> OneLineParser:

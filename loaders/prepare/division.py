@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from loaders.prepare.contents import SourceImage
+from loaders.validation import share_of_class
 
 Images = Sequence[SourceImage]
 
@@ -36,8 +37,8 @@ def divide(images: Images, test_count: Callable[[int], int], *, seed: int) -> tu
 
 
 def share(fraction: float) -> Callable[[int], int]:
-    """The rule "this fraction of each class": rounded, at least one, but a class never loses its last image."""
-    return lambda count: min(max(1, int(fraction * count + 0.5)), count - 1)
+    """The rule "this fraction of each class", for `divide`."""
+    return lambda count: share_of_class(count, fraction)
 
 
 def add_division_arguments(parser: argparse.ArgumentParser) -> None:

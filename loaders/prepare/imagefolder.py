@@ -1,7 +1,6 @@
 """Class folders -> dataset folder: `train/<class>/*` and `test/<class>/*`, or just `<class>/*`."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -36,35 +35,37 @@ def read(values: argparse.Namespace, progress: Progress) -> Contents:
     """
     folders = {folder.name: folder for folder in _folders(values.source)}
     unlabelled = folders.pop(_UNLABELLED, None)
+    left_out: list[Path] = []
     # A folder of pictures of trains may well be called train: the division has folders within.
     if any(_folders(folders[part]) for part in _PARTS if part in folders):
         if "train" not in folders:
             raise SemcoError(f"{values.source} has test/ but no train/: expected class folders train/<class>/ as well")
-        parts = {part: _read_classes(folders.pop(part)) for part in _PARTS if part in folders}
+        found = {part: folders.pop(part) for part in _PARTS if part in folders}
+        parts = {part: _read_classes(folder, _folders(folder), left_out) for part, folder in found.items()}
         if folders:
             warn(f"{values.source} holds {', '.join(folders)} beside train and test: not read")
     else:
-        parts = {"train": _read_classes(values.source)}
+        parts = {"train": _read_classes(values.source, list(folders.values()), left_out)}
     if values.test_fraction:
         if "test" in parts:
             raise SemcoError(f"{values.source} has a test part already: drop --test-fraction")
         parts["train"], parts["test"] = divide(parts["train"], share(values.test_fraction), seed=values.random_seed)
     if unlabelled:
-        parts[_UNLABELLED] = [SourceImage(name, None, path) for name, path in _images(unlabelled)]
+        parts[_UNLABELLED] = [SourceImage(name, None, path) for name, path in _images(unlabelled, left_out)]
+    if left_out:
+        warn(f"{len(left_out)} files are left out, for Pillow opens no image of their suffix: {left_out[0]}, ...")
     return Contents(parts)
 
 
-def _read_classes(folder: Path) -> list[SourceImage]:
+def _read_classes(folder: Path, class_folders: list[Path], left_out: list[Path]) -> list[SourceImage]:
+    if not class_folders:
+        raise SemcoError(f"{folder} holds no class folders: expected folders with images in them")
     images = []
-    for class_folder in _folders(folder):
-        if class_folder.name == _UNLABELLED:
-            continue
-        found = list(_images(class_folder))
+    for class_folder in class_folders:
+        found = _images(class_folder, left_out)
         if not found:
             raise SemcoError(f"{class_folder} holds no image: add some, or remove the class")
         images += [SourceImage(f"{class_folder.name}__{name}", class_folder.name, path) for name, path in found]
-    if not images:
-        raise SemcoError(f"{folder} holds no class folders: expected class folders with images in them")
     return images
 
 
@@ -72,14 +73,16 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _images(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the images at any depth, sorted, each with a name without `/`."""
+def _images(folder: Path, left_out: list[Path]) -> list[tuple[str, Path]]:
+    """The images at any depth, sorted, each with a name without `/`; other files are added to `left_out`."""
     suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    images = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if not path.is_file() or any(part.startswith(".") for part in parts):
+        if any(part.startswith(".") for part in parts) or not path.is_file():
             continue
         if path.suffix.lower() in suffixes:
-            yield "__".join(parts), path
+            images.append(("__".join(parts), path))
         else:
-            warn(f"{path} is left out: its suffix is none of an image that Pillow opens")
+            left_out.append(path)
+    return images

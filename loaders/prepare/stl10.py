@@ -1,10 +1,7 @@
 """STL-10 with its unlabelled images, read by torchvision."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.download import add_download_argument, open_with_torchvision
@@ -35,20 +32,14 @@ def read(values: argparse.Namespace, progress: Progress) -> Contents:
     Raises:
         SemcoError: a file is missing or its checksum is wrong.
     """
+    parts = {"train": "train", "test": "test", "unlabelled": "unlabeled"}
+    return Contents({part: _read_part(values, split) for part, split in parts.items()})
 
-    def images(split: str) -> Iterator[tuple[int, np.ndarray, int]]:
-        data = open_with_torchvision("STL10", values, title="STL-10", split=split)
-        pixels = data.data.transpose(0, 2, 3, 1)
-        return zip(range(len(pixels)), pixels, data.labels, strict=True)
 
-    return Contents(
-        {
-            **{
-                part: [
-                    SourceImage(f"{number:04d}.png", CLASS_NAMES[label], image) for number, image, label in images(part)
-                ]
-                for part in ("train", "test")
-            },
-            "unlabelled": [SourceImage(f"{number:05d}.png", None, image) for number, image, _ in images("unlabeled")],
-        }
-    )
+def _read_part(values: argparse.Namespace, split: str) -> list[SourceImage]:
+    data = open_with_torchvision("STL10", values, title="STL-10", split=split)
+    names = [None if label < 0 else CLASS_NAMES[label] for label in data.labels]
+    return [
+        SourceImage(f"{number:05d}.png", name, pixels)
+        for number, (name, pixels) in enumerate(zip(names, data.data.transpose(0, 2, 3, 1), strict=True))
+    ]

@@ -68,7 +68,7 @@ def _read_table(path: Path, values: argparse.Namespace) -> list[SourceImage]:
     except FileNotFoundError as error:
         raise SemcoError(f"table {path} does not exist: check the path") from error
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise SemcoError(f"table {path} cannot be read ({error}): make it anew") from error
+        raise SemcoError(f"table {path} cannot be read ({str(error).strip()}): make it anew") from error
     for flag, column in (("--file-column", values.file_column), ("--class-column", values.class_column)):
         if column not in table.columns:
             there = ", ".join(map(str, table.columns))
@@ -80,9 +80,10 @@ def _read_table(path: Path, values: argparse.Namespace) -> list[SourceImage]:
 def _image(path: Path, number: int, file: object, name: object, source: Path) -> SourceImage:
     if not isinstance(file, str) or not file:
         raise SemcoError(f"table {path}: row {number} has no file name")
-    if pd.isna(name):
-        name = None
-    elif not isinstance(name, (str, int)) or not str(name).strip():
+    if isinstance(name, (str, int)) and str(name).strip():
+        class_name = str(name)
+    elif pd.api.types.is_scalar(name) and pd.isna(name):
+        class_name = None
+    else:
         raise SemcoError(f"table {path}: row {number} has the class {name!r}, expected a name")
-    class_name = None if name is None else str(name)
     return SourceImage(file.replace("/", "__"), class_name, inside(source, file, named_by=path))
