@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loaders.index import LabelTable, dataset_folder, read_label_table, table_path
+from loaders.index import LabelTable, dataset_folder, has_test_part, read_label_table, table_path
 from loaders.splits import Split, encode_split, read_class_names, read_split, write_content
 from utils.command_line import OneLineParser, environment_path, path_argument
 from utils.errors import SemcoError
@@ -50,7 +50,8 @@ def draw_labelled(table: LabelTable, *, per_class: int, seed: int) -> tuple[dict
 
 def _make_splits(values) -> None:
     folder = dataset_folder(values.dataset_path, values.dataset_name)
-    train, test = (read_label_table(table_path(folder, part)) for part in ("train", "test"))
+    train = read_label_table(table_path(folder, "train"))
+    test = read_label_table(table_path(folder, "test")) if has_test_part(folder) else LabelTable([], [])
     labelled, exhausted = draw_labelled(train, per_class=values.instances_per_label, seed=values.random_seed)
     validation = {name: kind for name, kind in zip(test.ids, test.classes, strict=True) if kind is not None}
     class_names = sorted({kind for kind in train.classes if kind is not None})
@@ -58,7 +59,7 @@ def _make_splits(values) -> None:
         raise SemcoError(
             f"{folder} has {len(class_names)} classes, expected two or more: give its training images some"
         )
-    if not validation:
+    if test.ids and not validation:
         raise SemcoError(f"{table_path(folder, 'test')} gives no image a class: validation needs some")
     if extra := sorted(set(validation.values()) - set(class_names)):
         raise SemcoError(f"{table_path(folder, 'test')} has the class {extra[0]!r}, which no training image has")
@@ -70,6 +71,8 @@ def _make_splits(values) -> None:
         f"{start}_valid_data.pkl": encode_split("test", validation),
         f"{start}_classes.pkl": class_names,
     }
+    if not validation:
+        del written[f"{start}_valid_data.pkl"]
     # All conflicts are found before anything is written.
     for path, content in written.items():
         # Not Path.is_dir and Path.exists, which raise where a folder on the way may not be read.

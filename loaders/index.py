@@ -16,6 +16,9 @@ from utils.plain_names import find_fault, inside_fault
 
 LONGEST_PATH = 1000
 
+# Images without a label table are found here, seen from train/. No table and no split can name a file so: `..` is refused.
+UNLABELLED = "../unlabelled/"
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -29,7 +32,8 @@ class LabelTable:
 class DatasetIndex:
     """The images of one part of a dataset, sorted by file name.
 
-    `folder`: where they lie; `labels`: int64 (N,), positions in `class_names`, -1 for an image without a class.
+    `folder`: where they lie; `ids`: their names in there, those of unlabelled/ behind `UNLABELLED`; `labels`: int64 (N,),
+    positions in `class_names`, -1 for an image without a class.
     """
 
     folder: Path
@@ -47,7 +51,9 @@ class DatasetIndex:
 
     def fingerprint(self) -> str:
         """Digest of file names, labels and class names; the order of rows on disk does not matter."""
-        total = hashlib.sha256("\n".join((*self.class_names, "", *self.ids)).encode())
+        text = "\n".join((*self.class_names, "", *self.ids))
+        # The names of files in unlabelled/ are whatever the file system holds.
+        total = hashlib.sha256(text.encode("utf-8", "surrogateescape"))
         total.update(self.labels.astype("<i8").tobytes())
         return total.hexdigest()
 
@@ -58,7 +64,7 @@ def check_dataset_name(name: str) -> None:
     Raises:
         SemcoError: it is a path, or no folder can have it.
     """
-    fault = find_fault(name) or ("is a path" if "/" in name or name in (".", "..") else None)
+    fault = find_fault(name) or ("is a path or hidden" if "/" in name or name.startswith(".") else None)
     if fault:
         raise SemcoError(f"--dataset-name {name[:100]!r} {fault}: expected the name of a folder under --dataset-path")
 
@@ -91,6 +97,11 @@ def dataset_folder(dataset_path: Path | None, dataset_name: str) -> Path:
 def table_path(folder: Path, part: str) -> Path:
     """Where a dataset folder keeps the label table of `train` or `test`."""
     return folder / "labels" / f"labels_{part}.feather"
+
+
+def has_test_part(folder: Path) -> bool:
+    """False for a dataset folder with training images only."""
+    return table_path(folder, "test").exists() or (folder / "test").exists()
 
 
 def read_label_table(path: Path) -> LabelTable:
@@ -160,6 +171,8 @@ def check_rows(table: str, ids: Sequence[str | None], classes: Sequence[object])
 def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = None) -> DatasetIndex:
     """Index the images of `train` or `test`, and check that each is there.
 
+    The images of the folder `unlabelled`, whatever their names, are training images without a class.
+
     Args:
         class_names: classes in order; by default those of the training table, sorted.
 
@@ -178,25 +191,27 @@ def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = N
         )
     if len(codes) < 2:
         raise SemcoError(f"{folder} has {len(codes)} classes: classification needs at least two")
-    order = sorted(range(len(table.ids)), key=table.ids.__getitem__)
-    labels = np.array(
-        [-1 if table.classes[row] is None else codes[table.classes[row]] for row in order], dtype=np.int64
+    _check_files(folder / part, table.ids)
+    labels = {
+        name: -1 if class_name is None else codes[class_name]
+        for name, class_name in zip(table.ids, table.classes, strict=True)
+    }
+    if part == "train":
+        labels |= dict.fromkeys(_unlabelled_files(folder), -1)
+    ids = sorted(labels)
+    return DatasetIndex(
+        folder / part, tuple(ids), np.array([labels[name] for name in ids], dtype=np.int64), tuple(class_names)
     )
-    index = DatasetIndex(folder / part, tuple(table.ids[row] for row in order), labels, tuple(class_names))
-    _check_files(index)
-    return index
 
 
-def _check_files(index: DatasetIndex) -> None:
+def _check_files(folder: Path, ids: Sequence[str]) -> None:
     """Compare with one walk through the folder: a million single look-ups would take minutes on network disks."""
-    there = set(_files(index.folder, ""))
-    missing = [name for name in index.ids if name not in there]
+    there = set(_files(folder, ""))
+    missing = [name for name in sorted(ids) if name not in there]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        reason = _why_missing(index.folder, missing[0])
-        raise SemcoError(
-            f"image {index.folder / missing[0]} {reason}{more}: restore it or take it out of the labels feather"
-        )
+        reason = _why_missing(folder, missing[0])
+        raise SemcoError(f"image {folder / missing[0]} {reason}{more}: restore it or take it out of the labels feather")
 
 
 def _why_missing(folder: Path, name: str) -> str:
@@ -207,6 +222,14 @@ def _why_missing(folder: Path, name: str) -> str:
     if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 (a link to itself makes Path.exists raise)
         return "is a link that leads nowhere"
     return "is no image file" if os.path.lexists(path) else "does not exist"
+
+
+def _unlabelled_files(folder: Path) -> list[str]:
+    """Ids of all files in `unlabelled`, but for those that are hidden, which systems strew about."""
+    if not (folder / "unlabelled").is_dir():
+        return []
+    names = _files(folder / "unlabelled", "")
+    return [UNLABELLED + name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
 
 def _files(folder: Path, prefix: str) -> Iterator[str]:

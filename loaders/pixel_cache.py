@@ -73,7 +73,7 @@ def _open(request: StoreRequest) -> OpenedStore:
         return _from_files(request)
     path = _cache_path(request, "pixels")
     if not path.exists():
-        if request.mode == "auto" and not _can_hold(request.cache_folder, size):
+        if request.mode == "auto" and not can_hold(request.cache_folder, size):
             return _decode_to_memory(request) if in_memory else _from_files(request)
         _write_cache(path, request)
     return _read_cache(path, load=in_memory)
@@ -97,6 +97,12 @@ def cache_folder(dataset_folder: Path) -> Path:
     return home / "semco" / dataset_folder.name
 
 
+def can_hold(folder: Path, size: int) -> bool:
+    """Say whether a cache of `size` bytes can be written to `folder`, which need not exist yet."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
+
+
 def digest(paths: Sequence[Path], im_size: int) -> str:
     """Fingerprint of the files (names, sizes, modification times, order) and of how they are decoded."""
     total = hashlib.sha256(_MAGIC + f"{im_size}\n".encode())
@@ -107,7 +113,9 @@ def digest(paths: Sequence[Path], im_size: int) -> str:
             raise SemcoError(
                 f"image {path} cannot be read: {error.strerror}; restore it or mend the feather"
             ) from error
-        total.update(f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        total.update(
+            f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
+        )
     return total.hexdigest()
 
 
@@ -125,11 +133,6 @@ def _estimated_bytes(request: StoreRequest) -> int:
     return int(len(request.paths) * request.im_size**2 * 3 * 1.4)
 
 
-def _can_hold(folder: Path, size: int) -> bool:
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
-
-
 def _from_files(request: StoreRequest) -> OpenedStore:
     store = FileStore(request.paths, im_size=request.im_size, workers=request.workers)
     return OpenedStore(store=store, bad=_find_bad(request), source="decoded on the fly")
@@ -143,7 +146,7 @@ def _find_bad(request: StoreRequest) -> dict[int, str]:
     bad = {position: reason for chunk in _decoded(request) for position, reason in chunk.bad.items()}
     _check_needed(bad, request)
     text = json.dumps(bad)
-    if _can_hold(path.parent, len(text)):
+    if can_hold(path.parent, len(text)):
         write_text(path, text)
     return bad
 

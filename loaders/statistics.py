@@ -52,6 +52,9 @@ def pixel_statistics(
 
     Args:
         left_out: positions of the images that cannot be decoded.
+
+    Raises:
+        SemcoError: `cache_file` is damaged or cannot be written.
     """
     if cache_file is not None and cache_file.exists():
         return _read(cache_file)

@@ -123,7 +123,7 @@ def test_read_only_dataset_caches_elsewhere(tmp_path, monkeypatch):
 
 def test_auto_falls_back_when_nothing_holds_the_pixels(request_, monkeypatch):
     monkeypatch.setattr(pixel_cache, "available_memory", lambda: 0)
-    monkeypatch.setattr(pixel_cache, "_can_hold", lambda *_: False)
+    monkeypatch.setattr(pixel_cache, "can_hold", lambda *_: False)
     assert isinstance(open_store(request_).store, FileStore)
 
 

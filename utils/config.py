@@ -39,6 +39,12 @@ class Config:
     dataset_name: str = option("cifar100", "the dataset's folder under --dataset-path", group=_DATA)
     train_split_pickle: Path | None = option(None, "labelled images (required), made by split_maker.py", group=_DATA)
     valid_split_pickle: Path | None = option(None, "validation images; without it, all of test/", group=_DATA)
+    valid_fraction: float = option(
+        0.0,
+        "share of each class's labelled images that validates instead of training, for datasets without test/; "
+        "at least one image, but never a class's last; 0: none",
+        group=_DATA,
+    )
     classes_pickle: Path | None = option(
         None, "class names in order; without it, those of labels_train.feather", group=_DATA
     )
@@ -216,6 +222,10 @@ class Config:
             raise SemcoError(
                 f"--im-size {self.im_size} is smaller than --cropsize {self.cropsize}: images must be at least as large as crops"
             )
+        if self.valid_fraction and self.valid_split_pickle is not None:
+            raise SemcoError(
+                "--valid-fraction and --valid-split-pickle both choose validation images: give one of them"
+            )
         if (self.wres_n - 4) % 6:
             raise SemcoError(f"--wres-n is {self.wres_n}: expected 6 * i + 4, such as 10, 16, 22, 28 or 40")
         if self.steps_per_epoch < 1:
@@ -235,6 +245,7 @@ def flag_name(entry: dataclasses.Field) -> str:
 
 _COUNT = 10**12
 _RANGES: dict[str, tuple[float, float, str]] = {
+    "valid_fraction": (0.0, 0.9, "a share from 0 to 0.9"),
     "eps": (0.0, 2.0, "a cosine distance from 0 to 2, or auto"),
     "im_size": (8, 4096, "8 to 4096 pixels"),
     "cropsize": (8, 4096, "8 to 4096 pixels"),

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from loaders.prepare.writer import Parts, SourceImage
+from loaders.prepare.contents import Contents, SourceImage
+from loaders.prepare.download import add_download_argument, open_with_torchvision
 from utils.command_line import path_argument
 from utils.errors import SemcoError
+from utils.progress import Progress
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CLOTHES = (
@@ -28,26 +29,33 @@ class IdxSource:
     """A dataset of ten classes in the idx format of MNIST.
 
     Args:
-        title: the dataset's name for people; `class_names`: names of the labels 0 to 9.
+        title: the dataset's name for people; `kind`: its class in torchvision; `name`: usual name of the dataset folder;
+            `class_names`: names of the labels 0 to 9.
     """
 
-    def __init__(self, title: str, class_names: Sequence[str]) -> None:
+    LINKS = False
+
+    def __init__(self, title: str, kind: str, name: str, class_names: Sequence[str]) -> None:
         self.HELP = f"{title} from its four idx files, plain or .gz"
-        self._class_names = class_names
+        self.NAME = name
+        self._title, self._kind, self._class_names = title, kind, class_names
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the flags of this source."""
         parser.add_argument(
             "--source", type=path_argument, required=True, metavar="DIR", help="folder with the idx files"
         )
+        add_download_argument(parser)
 
-    def read(self, values: argparse.Namespace) -> Parts:
+    def read(self, values: argparse.Namespace, progress: Progress) -> Contents:
         """Read all images.
 
         Raises:
             SemcoError: a file is missing, damaged or does not fit the others.
         """
-        return {part: self._read_part(values.source, part, prefix) for part, prefix in _PREFIXES.items()}
+        if values.download:
+            open_with_torchvision(self._kind, values, title=self._title)
+        return Contents({part: self._read_part(values.source, part, prefix) for part, prefix in _PREFIXES.items()})
 
     def _read_part(self, source: Path, part: str, prefix: str) -> Sequence[SourceImage]:
         images = read_idx(_find(source, f"{prefix}-images-idx3-ubyte"))
@@ -55,7 +63,7 @@ class IdxSource:
         if images.ndim != 3 or labels.shape != images.shape[:1] or labels.max(initial=0) >= len(self._class_names):
             raise SemcoError(f"the {part} files in {source} do not fit together: fetch them again")
         return [
-            SourceImage(f"{number:05d}.png", self._class_names[label], Image.fromarray(pixels))
+            SourceImage(f"{number:05d}.png", self._class_names[label], pixels)
             for number, (pixels, label) in enumerate(zip(images, labels, strict=True))
         ]
 

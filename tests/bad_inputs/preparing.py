@@ -79,7 +79,7 @@ CASES = [
     _folders("one class", lambda: [Path(f"source/{part}/ant").rename(part) for part in ("train", "test")], "class"),
     _folders("line break in a class", lambda: _rename_class("ant\nerror"), r"ant\nerror"),
     _folders("terminal escape in a file name", lambda: _image("source/train/ant/\x1b[2J.png"), r"\x1b"),
-    _folders("backslash in a file name", lambda: _image("source/train/ant/..\\0.png"), "..\\\\0.png"),
+    _folders("backslash in a file name", lambda: _image("source/train/ant/a\\0.png"), "a\\\\0.png"),
     _folders("file name not in UTF-8", lambda: _image(os.fsdecode(b"source/train/ant/\xff.png")), r"\udcff"),
     _folders("class name not in UTF-8", lambda: _rename_class(os.fsdecode(b"\xff")), r"\udcff"),
     _folders(
