@@ -18,7 +18,8 @@ from models.precision import (
     import_apex_amp,
     is_worthwhile,
 )
-from models.trainer import Method, Schedule, Trainer
+from models.progressed import Schedule
+from models.trainer import Method, Trainer
 from models.two_head import build_model, resolve_backbone
 from models.weights import load_matching_weights
 from utils.config import Config
@@ -82,6 +83,7 @@ def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sa
         device=device,
         reduce=world.sum,
         world_size=world.size,
+        most_skipped=config.most_skipped,
     )
 
 
