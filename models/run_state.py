@@ -27,7 +27,8 @@ def capture_state(trainer: Trainer) -> dict[str, Any]:
     return {
         "model": trainer.model.state_dict(),
         "ema": trainer.ema.module.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
+        # Its momentum; its settings follow from the flags and the step.
+        "optimizer": trainer.optimizer.state_dict()["state"],
         "number_format": trainer.precision.name,
         "precision": trainer.precision.state_dict(),
         "tally": trainer.tally.state_dict(),
@@ -42,12 +43,12 @@ def restore_state(trainer: Trainer, state: dict[str, Any]) -> None:
     Raises:
         SemcoError: it belongs to another network, or is not what `capture_state` returns.
     """
-    # The groups' settings are this run's own: the learning rate among them may be a tensor that must stay where it is.
-    groups = trainer.optimizer.state_dict()["param_groups"]
+    settings = trainer.optimizer.state_dict()["param_groups"]
     try:
         trainer.model.load_state_dict(state["model"])
         trainer.ema.module.load_state_dict(state["ema"])
-        trainer.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
+        trainer.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
+        _check_momentum(trainer)
         trainer.precision.load_state_dict(state["precision"])
         trainer.tally.load_state_dict(state["tally"])
         trainer.progressed = Progressed(**{entry.name: state[entry.name] for entry in fields(Progressed)})
@@ -58,6 +59,13 @@ def restore_state(trainer: Trainer, state: dict[str, Any]) -> None:
             f"the checkpoint does not fit this run ({reason}): use one that this run has written"
         ) from error
     trainer.renew_guard()
+
+
+def _check_momentum(trainer: Trainer) -> None:
+    """The optimiser itself takes up whatever it is given."""
+    for parameter, kept in trainer.optimizer.state.items():
+        if kept["momentum_buffer"].shape != parameter.shape:
+            raise ValueError("momentum of another shape")
 
 
 def _rng_state(device: torch.device) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """--resume: find the checkpoint to go on from, and make sure that it belongs to this run."""
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -125,11 +126,13 @@ class Resume:
                     raise SemcoError(f"{text}; name the same data, splits and word vectors, or start a new run")
                 LOGGER.warning("%s; it is left alone", text)
                 continue
-            lock = FolderLock(path.parent) if locks else None
-            if (found := self._read_whole(path)) is not None:
-                return ResumePoint(*found, lock)
-            if lock:
-                lock.release()
+            with contextlib.ExitStack() as unless_found:
+                lock = FolderLock(path.parent) if locks else None
+                if lock:
+                    unless_found.callback(lock.release)
+                if (found := self._read_whole(path)) is not None:
+                    unless_found.pop_all()
+                    return ResumePoint(*found, lock)
         return None
 
     def _search(self) -> list[tuple[Path, dict[str, Any]]]:
@@ -150,12 +153,12 @@ class Resume:
 
     def _named(self, path: Path) -> tuple[Path, dict[str, Any]]:
         if path.is_dir():
-            newest = _newest_of(path)
-            if newest is None:
+            paths = [path / name for name in (LAST, PREVIOUS) if (path / name).exists()]
+            if not paths:
                 raise SemcoError(
-                    f"--resume {path}: no checkpoint in this folder; name a run folder or a .pth file in it"
+                    f"--resume {path}: this folder has no checkpoint; name a run folder or a .pth file in it"
                 )
-            path, content = newest
+            path, content = _first(paths)
         else:
             path, content = _first(_fallbacks(path))
         if not (path.parent / "config.json").is_file():
