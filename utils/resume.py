@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.checkpoint import LAST, PREVIOUS, DamagedError, load_checkpoint
+from utils.checkpoint import LAST, PREVIOUS, DamagedError
 from utils.config import Config
 from utils.distributed import World
 from utils.errors import SemcoError
 from utils.lock import FolderLock
-from utils.metrics import ACCURACIES
+from utils.run_checkpoints import fallbacks, newest_of, read_first
 from utils.schedules import cosine_learning_rate
 from utils.seeding import resolve_seed
 
@@ -29,12 +29,6 @@ _BY_CONTENT = (
     "dataset_path", "train_split_pickle", "valid_split_pickle", "classes_pickle", "skip_bad_images", "word_vec_path",
     "label_terms", "imgnet_weights",
 )  # fmt: skip
-_CONTENT = {
-    "config": dict, "seed": int, "fingerprints": dict, "epoch": int, "steps": int, "best_epoch": int, "history": list,
-    "number_format": str, "model": dict, "ema": dict, "optimizer": dict,
-}  # fmt: skip
-
-_RECORDED = ("epoch", "loss", "valid_loss", *ACCURACIES)
 
 
 @dataclass(frozen=True)
@@ -139,7 +133,7 @@ class Resume:
         """Look through the run folders of this dataset."""
         found, near = [], []
         for folder in sorted((self._config.output_dir / self._config.dataset_name).glob("x*/*/")):
-            newest = _newest_of(folder)
+            newest = newest_of(folder)
             if newest is None:
                 continue
             differing = self._differing(newest[1], is_auto=True)
@@ -158,9 +152,9 @@ class Resume:
                 raise SemcoError(
                     f"--resume {path}: this folder has no checkpoint; name a run folder or a .pth file in it"
                 )
-            path, content = _first(paths)
+            path, content = read_first(paths)
         else:
-            path, content = _first(_fallbacks(path))
+            path, content = read_first(fallbacks(path))
         if not (path.parent / "config.json").is_file():
             raise SemcoError(
                 f"--resume {path}: {path.parent} is no run folder, there is no config.json; to start from weights alone, "
@@ -190,7 +184,7 @@ class Resume:
     def _read_whole(self, path: Path) -> tuple[Path, dict[str, Any]] | None:
         """Read a checkpoint, or the one before it if it is damaged; None if only other runs are left to try."""
         try:
-            return _first(_fallbacks(path), mapped=False)
+            return read_first(fallbacks(path), mapped=False)
         except DamagedError as error:
             if self._config.resume != AUTO:
                 raise
@@ -211,53 +205,6 @@ class Resume:
                 "that of neither schedule",
                 config.n_epoches, before, old, new, step,
             )  # fmt: skip
-
-
-def _newest_of(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Peek into a run folder's newest readable checkpoint; None where there is none."""
-    paths = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
-    try:
-        return _first(paths) if paths else None
-    except SemcoError as error:
-        LOGGER.warning("%s", error)
-        return None
-
-
-def _fallbacks(path: Path) -> list[Path]:
-    """The checkpoint itself, and the one that may stand in for it."""
-    before = path.with_name(PREVIOUS)
-    return [path, before] if path.name == LAST and before.exists() else [path]
-
-
-def _first(paths: Sequence[Path], *, mapped: bool = True) -> tuple[Path, dict[str, Any]]:
-    """Read the first of `paths` that is not damaged; warn of those that are."""
-    for path in paths[:-1]:
-        try:
-            return path, _load(path, mapped=mapped)
-        except SemcoError as error:
-            LOGGER.warning("%s; trying the one before it", error)
-    return paths[-1], _load(paths[-1], mapped=mapped)
-
-
-def _load(path: Path, *, mapped: bool) -> dict[str, Any]:
-    content = load_checkpoint(path, mapped=mapped)
-    if wrong := [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]:
-        raise DamagedError(f"checkpoint {path} lacks what a run needs to go on ({', '.join(wrong)}): use another one")
-    if not _is_consistent(content):
-        raise DamagedError(f"checkpoint {path} has records that do not fit its epoch: use another one")
-    return content
-
-
-def _is_consistent(content: dict[str, Any]) -> bool:
-    rows, epoch = content["history"], content["epoch"]
-    return (
-        all(
-            isinstance(row, dict) and all(isinstance(row.get(name), (int, float)) for name in _RECORDED) for row in rows
-        )
-        and [row["epoch"] for row in rows] == list(range(1, epoch + 1))
-        and content["best_epoch"] in (range(1, epoch + 1) if epoch else (-1,))
-        and isinstance(content["config"].get("n_epoches"), int)
-    )
 
 
 def _flag(name: str) -> str:
