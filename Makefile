@@ -4,11 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_ARGS ?=
-# ARGS: more flags for the demo's run.
+# ARGS: more flags for the demo's run, or for test-chaos (--kills, --seed, --minutes).
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench gpu-check clean
+.PHONY: help demo demo-data test test-all test-chaos lint bench gpu-check clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,11 +27,13 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-dev.txt
 	@touch $@
 
-demo: $(VENV)/.installed  ## train on the Fashion-MNIST images in demo/, a few minutes on two cores
+demo-data: $(VENV)/.installed
 	@$(RUN) -m loaders.prepare fashion_mnist --source demo/fashion_mnist \
 	    --dataset-name fashion_mnist_demo --output demo/.data
 	@$(RUN) split_maker.py --dataset-path demo/.data --dataset-name fashion_mnist_demo \
 	    --instances-per-label 4 --random-seed 0 --output-path demo/.data/splits
+
+demo: demo-data  ## train on the Fashion-MNIST images in demo/, a few minutes on two cores
 	@$(RUN) run_semco.py @demo/demo.flags $(ARGS)
 
 test: $(VENV)/.installed-dev  ## run all tests but the slow ones
@@ -39,6 +41,9 @@ test: $(VENV)/.installed-dev  ## run all tests but the slow ones
 
 test-all: $(VENV)/.installed-dev  ## run all tests, with trainings of minutes
 	@$(RUN) -m pytest -q
+
+test-chaos: demo-data $(VENV)/.installed-dev  ## kill a short training 50 times and more, minutes; the same bits must come out
+	@$(RUN) tests/chaos.py $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## check style and formatting
 	@$(RUN) -m ruff check .

@@ -7,11 +7,12 @@ import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils.command_line import parse_config
 from utils.config import Config
 from utils.errors import SemcoError
+from utils.signals import Stopped, StopRequest
 
 # Everything heavier is imported once the arguments are known to be right: --help and mistakes answer at once, and the
 # processes that decode images, which import this module again, start at once.
@@ -20,53 +21,74 @@ if TYPE_CHECKING:
     from models.trainer import Trainer
     from utils.distributed import World
     from utils.progress import Progress
+    from utils.resume import Resume
     from utils.run_dir import RunDir
 
 LOGGER = logging.getLogger("semco")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    """Run the program; returns its exit code: 0, 2 after a user's mistake, 128 + its number after a signal."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        train(parse_config(arguments), arguments)
+        with StopRequest() as request:
+            train(parse_config(arguments), arguments, request)
     except SemcoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    except Stopped as stopped:
+        print(f"stopped by {stopped}", file=sys.stderr)
+        return stopped.exit_code
     return 0
 
 
-def train(config: Config, arguments: Sequence[str]) -> None:
-    """Train as the configuration says, alone or as one of several processes."""
+def train(config: Config, arguments: Sequence[str], request: StopRequest) -> None:
+    """Train as the configuration says, alone or as one of several processes, until done or until a signal asks to stop."""
+    import torch
+
     from utils.distributed import join_world, relaunch_on_all_gpus
-    from utils.run_dir import logging_for
-    from utils.seeding import resolve_seed
+    from utils.gpu_memory import out_of_memory
+    from utils.progress import Progress
+    from utils.resume import Resume
+    from utils.run_log import logging_for
 
     if config.parallel and config.device != "cpu":
         relaunch_on_all_gpus(__file__, arguments)
     world = join_world(config.device, parallel=config.parallel)
     try:
         with logging_for(talks=world.is_main):
-            _train_in(world, dataclasses.replace(config, seed=world.agree(resolve_seed(config.seed))))
+            resume = Resume(config)
+            seeded = dataclasses.replace(config, seed=world.agree(resume.seed()))
+            progress = Progress(enabled=config.progress_bar and world.is_main)
+            _train_in(_Session(seeded, world, progress, request), resume)
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(config, world.device) from error
     finally:
         world.leave()
 
 
-def _train_in(world: "World", config: Config) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Session:
+    """What lasts as long as a process: the flags (its seed decided), its place among others, bars, signals."""
+
+    config: Config
+    world: "World"
+    progress: "Progress"
+    request: StopRequest
+
+
+def _train_in(session: _Session, resume: "Resume") -> None:
     """One process's part of a run. Everything is prepared before the run folder is made: a mistake leaves none behind."""
     from loaders.training_data import describe_data, open_training_data, select_images
     from loaders.views import Views, check_plan_fits
     from models.assemble import build_network, build_trainer, starts_pretrained
+    from models.run_state import restore_state
     from utils.label_semantics import describe_labels, format_label_table
-    from utils.progress import Progress
     from utils.run_dir import RunDir, check_output_folder
 
+    config, world, progress = session.config, session.world, session.progress
     check_output_folder(config.output_dir / config.dataset_name)
     check_plan_fits(config)
-    progress = Progress(enabled=config.progress_bar and world.is_main)
     selection = select_images(config)
     semantics = describe_labels(config, selection.class_names, progress=progress)
     LOGGER.info("%s", format_label_table(semantics))
@@ -75,37 +97,70 @@ def _train_in(world: "World", config: Config) -> None:
     network = build_network(config, semantics, world=world)
     with world.main_first():
         data = open_training_data(config, selection, pretrained=starts_pretrained(config), progress=progress)
+    facts = describe_data(config, selection, data)
+    identity = resume.identity(
+        seed=config.seed, facts=facts, class_names=selection.class_names, label_vectors=semantics.fingerprint()
+    )
+    point = resume.choose(identity, world=world)
     views = Views(config, data, world=world)
-    trainer = build_trainer(config, network, semantics, world=world, sample=views.sample())
-    facts = {**describe_data(config, selection, data), **trainer.describe(), "processes": world.size}
-    with RunDir(config, num_labelled=len(selection.labelled), writes=world.is_main) as folder:
+    chosen = point.keep_number_format(config) if point else config
+    trainer = build_trainer(chosen, network, semantics, world=world, sample=views.sample())
+    if point:
+        restore_state(trainer, point.content)
+    facts = {**facts, **trainer.describe(), "processes": world.size}
+    with RunDir(config, num_labelled=len(selection.labelled), writes=world.is_main, resumed=point) as folder:
         folder.write_config(config, resolved=facts)
         folder.write_labels(semantics)
-        _fit(config, trainer, views, folder, world, progress)
+        _fit(session, trainer, views, folder, identity)
+        folder.write_summary(trainer.progressed.history, trainer.progressed.best_epoch)
         folder.draw_pictures(semantics)
 
 
-def _fit(
-    config: Config, trainer: "Trainer", views: "Views", folder: "RunDir", world: "World", progress: "Progress"
-) -> None:
+def _fit(session: _Session, trainer: "Trainer", views: "Views", folder: "RunDir", identity: dict[str, Any]) -> None:
     from models.evaluate import evaluate
+    from models.run_state import capture_state
+    from models.tally import NotFiniteError
     from utils.metrics import format_summary
+    from utils.safe_points import SafePoints
+
+    config, world, progress, state = session.config, session.world, session.progress, trainer.progressed
+
+    def capture() -> dict[str, Any]:
+        return {**identity, **capture_state(trainer)}
 
     def evaluate_average() -> dict[str, float]:
         batches = views.validation()
-        shown = progress.chunks(batches, total=len(batches), what="evaluating", unit="images")
+        shown = progress.chunks(points.watch(batches), total=len(batches), what="evaluating", unit="images")
         return evaluate(trainer.ema.module, trainer.guessor, shown, forward=trainer.precision.forward, reduce=world.sum)
 
-    trainer.fit(
-        epoch_batches=views.epoch,
-        evaluate=evaluate_average,
-        on_epoch=lambda is_best: folder.write_epoch(trainer.state_dict(), is_best=is_best),
-        bar=lambda epoch: progress.bar(
-            total=config.steps_per_epoch, what=f"epoch {epoch + 1}/{config.last_epoch}", unit="steps"
-        ),
+    def end_epoch(is_best: bool) -> None:
+        folder.write_epoch(capture(), is_best=is_best)
+        points.saved()
+
+    points = SafePoints(
+        place=lambda: (state.epoch, state.steps),
+        save=lambda: folder.save(capture()),
+        minutes=config.checkpoint_minutes,
+        request=session.request,
+        world=world,
     )
-    LOGGER.info("\n%s", format_summary(trainer.progressed.history, trainer.progressed.best_epoch))
-    folder.write_summary(trainer.progressed.history, trainer.progressed.best_epoch)
+    try:
+        with session.request.deferred():
+            trainer.fit(
+                epoch_batches=views.epoch,
+                evaluate=evaluate_average,
+                on_epoch=end_epoch,
+                bar=lambda epoch, steps: progress.bar(
+                    total=config.steps_per_epoch,
+                    initial=steps,
+                    what=f"epoch {epoch + 1}/{config.last_epoch}",
+                    unit="steps",
+                ),
+                safe_point=points,
+            )
+    except NotFiniteError as error:
+        raise SemcoError(f"{error}; {folder.last_checkpoint()}") from error
+    LOGGER.info("\n%s", format_summary(state.history, state.best_epoch))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from loaders.batches import Normalise, TrainBatch, TrainBatches, TrainingPool
 from loaders.image_store import PixelStore, store_from_shapes
@@ -17,7 +16,8 @@ from models.ema import ModelEma
 from models.label_guessor import LabelGuessor
 from models.optim import build_optimizer
 from models.precision import TorchPrecision
-from models.trainer import Method, Schedule, Trainer
+from models.progressed import Schedule
+from models.trainer import Method, Trainer
 from models.two_head import build_model
 
 STATISTICS = PixelStatistics((0.5,) * 3, (0.25,) * 3, "generated")
@@ -103,7 +103,7 @@ def build_trainer(
     dtype: torch.dtype = torch.float32,
     graph: bool = False,
 ) -> Trainer:
-    """Build a trainer with random class vectors of `dim` dimensions, in train mode; its epochs are one step long."""
+    """Build a trainer with random class vectors of `dim` dimensions, in train mode."""
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)
     model = build_model(
@@ -140,5 +140,9 @@ def build_trainer(
 
 def losses_of(work: Workload) -> list[float]:
     """Train through the batches; returns the loss of every step."""
-    bar = tqdm(disable=True)
-    return [work.trainer.train_epoch([batch], epoch=step, bar=bar)["loss"] for step, batch in enumerate(work.batches())]
+    found = []
+    for step, batch in enumerate(work.batches()):
+        work.trainer.tally.begin(step)
+        work.trainer.train_step(batch.images, batch.labels, step=step)
+        found.append(work.trainer.tally.read()[0]["total"])
+    return found

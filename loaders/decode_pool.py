@@ -1,8 +1,12 @@
 """Decode many image files with several processes, in order."""
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +43,27 @@ def decode_all(paths: Sequence[Path], im_size: int, *, workers: int) -> Iterator
         yield from map(_decode_chunk, jobs)
         return
     # Fresh processes, not forks: a fork of a program whose threads hold locks can hang.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_decode_chunk, jobs)
+    fresh = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_follow_parent) as pool:
+            yield from pool.map(_decode_chunk, jobs)
+    except BrokenProcessPool as error:
+        raise SemcoError(
+            "a process that decodes images was killed, perhaps for want of memory: lower --num-workers-per-gpu"
+        ) from error
+
+
+def _follow_parent() -> None:
+    """Leave a terminal's and a cluster's signals to the parent, and end with it, however it ends."""
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _decode_chunk(job: tuple[int, list[str], int]) -> Decoded:

@@ -163,6 +163,8 @@ def describe_data(config: Config, selection: Selection, data: TrainingData) -> d
         "statistics": data.statistics.source,
         "training_set": selection.train.fingerprint(),
         "labelled_split": read_split(config.train_split_pickle).fingerprint(),
+        "validation_set": selection.valid.fingerprint(),
+        "validation_split": config.valid_split_pickle and read_split(config.valid_split_pickle).fingerprint(),
     }
 
 

@@ -20,7 +20,8 @@ from models.precision import (
     import_apex_amp,
     is_worthwhile,
 )
-from models.trainer import Method, Schedule, StepComputation, Trainer
+from models.progressed import Schedule
+from models.trainer import Method, StepComputation, Trainer
 from models.two_head import build_model, resolve_backbone
 from models.weights import load_matching_weights
 from utils.config import Config
@@ -100,6 +101,7 @@ def build_trainer(
         capture=_capture(config, precision),
         reduce=world.sum,
         world_size=world.size,
+        most_skipped=config.most_skipped,
     )
 
 

@@ -30,6 +30,9 @@ class Precision(Protocol):
     def step(self, loss: Tensor, optimizer: Optimizer) -> None:
         """Backward pass and optimiser step."""
 
+    def complaint(self) -> str | None:
+        """What is wrong with the numbers, for the user; this waits for the device."""
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
 
@@ -58,6 +61,15 @@ class TorchPrecision:
         self._scaler.step(optimizer)
         self._scaler.update()
 
+    def complaint(self) -> str | None:
+        """Say so when float16's loss scale has fallen so far that gradients underflow."""
+        if not self._scaler.is_enabled() or self._scaler.get_scale() >= 1:
+            return None
+        return (
+            f"float16's loss scale has fallen to {self._scaler.get_scale():.3g}: gradients overflow, or underflow at that "
+            "scale, and steps are left out; pass --amp-dtype bfloat16 or --no-amp"
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
         return self._scaler.state_dict()
@@ -84,6 +96,10 @@ class ApexPrecision:
         with self._amp.scale_loss(loss, optimizer) as scaled:
             scaled.backward()
         optimizer.step()
+
+    def complaint(self) -> str | None:
+        """Nothing: apex prints its own warnings."""
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""

@@ -1,8 +1,9 @@
 """The training loop: one step, an epoch, the whole run. Takes iterables of batches and knows nothing of files."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,10 +15,13 @@ from models.label_guessor import LabelGuessor
 from models.losses import LossParts, co_training_loss, supervised_loss
 from models.optim import set_learning_rate
 from models.precision import Precision
-from utils.errors import SemcoError
+from models.progressed import Progressed, Schedule
+from models.step_guard import StepGuard
+from models.tally import Tally
 from utils.metrics import is_better
 from utils.schedules import cosine_learning_rate
 
+LOGGER = logging.getLogger("semco")
 StepComputation = Callable[[Tensor, Tensor], None]
 # How often the device's sums are read: rare enough to cost nothing, often enough to stop a broken run soon.
 _STEPS_BETWEEN_READS = 20
@@ -33,33 +37,6 @@ class Method:
     cotrain: bool
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Length and pace: epochs, steps, learning rate, when to stop early."""
-
-    steps_per_epoch: int
-    total_steps: int
-    last_epoch: int
-    lr: float
-    early_stopping_epochs: int
-    min_wait_before_es: int
-    es_metric: str
-
-
-@dataclass
-class Progressed:
-    """How far a run has come: finished epochs, their records, and which of them is best."""
-
-    epoch: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = -1
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        """The best epoch's record."""
-        return next((record for record in self.history if record["epoch"] == self.best_epoch), None)
-
-
 class Trainer:
     """Trains a two-head network by SemCo.
 
@@ -68,6 +45,7 @@ class Trainer:
         model: the network whose parameters are trained and averaged.
         capture: makes a faster callable of the step's computation, such as `models.cuda_graph.CapturedStep`.
         reduce: adds a tensor up over all processes, which are `world_size`.
+        most_skipped: steps of a run that are left out because they are not finite before it stops; 0: it stops at the first.
     """
 
     def __init__(
@@ -85,33 +63,45 @@ class Trainer:
         capture: Callable[[StepComputation], StepComputation] = lambda compute: compute,
         reduce: Callable[[Tensor], Tensor] = lambda values: values,
         world_size: int = 1,
+        most_skipped: int = 0,
     ) -> None:
         self.network, self.model, self.ema, self.guessor = network, model, ema, guessor
         self.optimizer, self.precision, self.method, self.schedule = optimizer, precision, method, schedule
         self.progressed = Progressed()
-        self._reduce, self._world_size = reduce, world_size
-        self._sums = torch.zeros(len(LossParts._fields), device=device)
-        self._broken_at = torch.full((), -1, dtype=torch.int64, device=device)
-        # On the device like the learning rate: a captured step reads both from where they lie.
-        self._step = torch.zeros((), dtype=torch.int64, device=device)
+        self.device, self._reduce, self._world_size = device, reduce, world_size
+        self.tally = Tally(device, most_broken=most_skipped, reduce=reduce, world_size=world_size)
+        self._most_skipped, self._has_complained = most_skipped, False
         self._compute = capture(self._compute_step)
+        self.renew_guard()
+
+    def renew_guard(self) -> None:
+        """Watch over the optimiser's present tensors; call it when they have been replaced."""
+        self._guard = None
+        if self._most_skipped:
+            self._guard = StepGuard(self.model, self.ema, self.optimizer, reduce=self._reduce)
 
     def train_step(self, images: Tensor, labels: Tensor, *, step: int) -> None:
         """Make step `step` of the run from one batch of views (labelled weak, unlabelled weak, strong) and labels (B,)."""
-        lr = cosine_learning_rate(step, total_steps=self.schedule.total_steps, base=self.schedule.lr)
-        set_learning_rate(self.optimizer, lr)
-        self._step.fill_(step)
+        set_learning_rate(self.optimizer, self.learning_rate(step))
         self._compute(images, labels)
 
     def _compute_step(self, images: Tensor, labels: Tensor) -> None:
         """Forward, loss, backward, optimiser, average, figures: kernels alone, nothing that depends on their results."""
+        if self._guard:
+            self._guard.remember()
         with self.precision.forward():
             output = self.network(images)
         parts = self._loss(output.logits, output.embedding, labels)
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.step(parts.total, self.optimizer)
         self.ema.update()
-        self._record(parts)
+        values = torch.stack([part.detach().float() for part in parts])
+        broken = ~torch.isfinite(values[0])
+        self.tally.add(values, self._guard.undo(broken) if self._guard else broken)
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of step `step` of the run."""
+        return cosine_learning_rate(step, total_steps=self.schedule.total_steps, base=self.schedule.lr)
 
     def _loss(self, logits: Tensor, embedding: Tensor, labels: Tensor) -> LossParts:
         num_labelled = len(labels)
@@ -135,90 +125,87 @@ class Trainer:
             **shared,
         )
 
-    def _record(self, parts: LossParts) -> None:
-        """Add the step's figures up on the device: nothing here waits for it."""
-        values = torch.stack([part.detach().float() for part in parts])
-        self._sums += values
-        broken = ~torch.isfinite(values[0]) & (self._broken_at < 0)
-        self._broken_at.copy_(torch.where(broken, self._step, self._broken_at))
+    def train_epoch(
+        self, batches: Iterable, *, bar: Any, safe_point: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """Train the rest of the unfinished epoch; returns the epoch's mean losses and rates, learning rate and speed.
 
-    def _read(self, steps: int) -> dict[str, float]:
-        """Read the means over `steps` steps; this waits for the device."""
-        if (step := int(self._broken_at)) >= 0:
-            parts = ", ".join(
-                f"{name} {value:.4g}" for name, value in zip(LossParts._fields, self._sums.tolist(), strict=True)
-            )
-            raise SemcoError(
-                f"the loss is no longer finite at step {step} (sums so far: {parts}): lower --lr, or pass --no-amp; "
-                "the run folder holds the last good checkpoint"
-            )
-        means = self._reduce(self._sums / (steps * self._world_size))
-        return dict(zip(LossParts._fields, means.tolist(), strict=True))
-
-    def train_epoch(self, batches: Iterable, *, epoch: int, bar: Any) -> dict[str, Any]:
-        """Train one epoch; returns its mean losses and rates, learning rate and speed."""
+        Raises:
+            NotFiniteError: too many steps are not finite.
+        """
         self.network.train()
-        self._sums.zero_()
-        start, images = time.perf_counter(), 0
-        first = epoch * self.schedule.steps_per_epoch
-        for done, batch in enumerate(batches, start=1):
-            self.train_step(batch.images, batch.labels, step=first + done - 1)
-            images += len(batch.images)
+        state, per_epoch = self.progressed, self.schedule.steps_per_epoch
+        first = state.epoch * per_epoch
+        if not state.steps:
+            self.tally.begin(first)
+        seconds, start = state.seconds, time.perf_counter()
+        for batch in batches:
+            self.train_step(batch.images, batch.labels, step=first + state.steps)
+            state.steps += 1
+            state.images += len(batch.images)
             bar.update(1)
-            if done % _STEPS_BETWEEN_READS == 0:
-                means = self._read(done)
+            if state.steps % _STEPS_BETWEEN_READS == 0:
+                means, _ = self.tally.read()
                 bar.set_postfix(loss=f"{means['total']:.3f}", mask=f"{means['mask_rate']:.2f}", refresh=False)
-        means = self._read(self.schedule.steps_per_epoch)
-        seconds = time.perf_counter() - start
+                self._warn_of_precision()
+            state.seconds = seconds + time.perf_counter() - start
+            safe_point()
+        means, counted = self.tally.read()
+        state.seconds = seconds + time.perf_counter() - start
         return {
             "loss": means.pop("total"),
             **means,
-            "lr": float(self.optimizer.param_groups[0]["lr"]),
-            "images_per_second": images * self._world_size / seconds,
-            "seconds": seconds,
+            "skipped_steps": state.steps - counted,
+            "lr": self.learning_rate(first + per_epoch - 1),
+            "images_per_second": state.images * self._world_size / state.seconds,
+            "seconds": state.seconds,
         }
 
     def fit(
         self,
         *,
-        epoch_batches: Callable[[int], Iterable],
+        epoch_batches: Callable[[int, int], Iterable],
         evaluate: Callable[[], dict[str, float]],
         on_epoch: Callable[[bool], None],
-        bar: Callable[[int], Any],
+        bar: Callable[[int, int], Any],
+        safe_point: Callable[[], None] = lambda: None,
     ) -> None:
-        """Train until the last epoch, or until early stopping.
+        """Train until the last epoch, or until early stopping; from the very step at which a restored run was left.
 
         Args:
-            epoch_batches: the batches of an epoch, with `images` and `labels`.
+            epoch_batches: the batches of an epoch from a step on, with `images` and `labels`.
             evaluate: figures of the averaged model.
             on_epoch: called after each epoch, told whether it is the best so far.
-            bar: makes a progress bar for an epoch.
+            bar: makes a progress bar for an epoch, from a step on.
+            safe_point: called wherever the run may be saved, or left by an exception.
+
+        Raises:
+            NotFiniteError: too many steps are not finite.
         """
         state = self.progressed
-        while state.epoch < self.schedule.last_epoch and not self._has_stalled():
-            with bar(state.epoch) as shown:
-                trained = self.train_epoch(epoch_batches(state.epoch), epoch=state.epoch, bar=shown)
+        while not state.is_complete(self.schedule):
+            with bar(state.epoch, state.steps) as shown:
+                batches = epoch_batches(state.epoch, state.steps)
+                trained = self.train_epoch(batches, bar=shown, safe_point=safe_point)
             start = time.perf_counter()
             figures = evaluate()
-            state.epoch += 1
             record = {
-                "epoch": state.epoch,
-                "step": state.epoch * self.schedule.steps_per_epoch,
+                "epoch": state.epoch + 1,
+                "step": (state.epoch + 1) * self.schedule.steps_per_epoch,
                 **trained,
                 **figures,
                 "evaluation_seconds": time.perf_counter() - start,
             }
             best = is_better(record, state.best, self.schedule.es_metric)
-            state.history.append(record)
-            if best:
-                state.best_epoch = state.epoch
+            state.finish_epoch(record, is_best=best)
             on_epoch(best)
+            safe_point()
 
-    def _has_stalled(self) -> bool:
-        """True when the best epoch lies too far back; epochs before `min_wait_before_es` do not count."""
-        patience = self.schedule.early_stopping_epochs
-        counted_from = max(self.progressed.best_epoch, self.schedule.min_wait_before_es, 0)
-        return bool(patience) and self.progressed.epoch - counted_from >= patience
+    def _warn_of_precision(self) -> None:
+        complaint = self.precision.complaint()
+        if complaint and not self._has_complained:
+            LOGGER.warning("%s", complaint)
+        self._has_complained = self._has_complained or bool(complaint)
 
     def describe(self) -> dict[str, Any]:
         """Facts for the run's record."""
@@ -226,18 +213,6 @@ class Trainer:
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "num_groups": self.guessor.num_groups,
             "precision": self.precision.name,
-            "device": str(self._sums.device),
+            "device": str(self.device),
             "total_steps": self.schedule.total_steps,
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a run needs to go on: tensors, numbers and strings only."""
-        return {
-            "model": self.model.state_dict(),
-            "ema": self.ema.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "precision": self.precision.state_dict(),
-            "epoch": self.progressed.epoch,
-            "best_epoch": self.progressed.best_epoch,
-            "history": self.progressed.history,
         }

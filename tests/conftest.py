@@ -1,5 +1,6 @@
 """Shared fixtures: a small real-looking dataset folder, and clean skips without a GPU."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,45 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def small_disk(monkeypatch):
+    """Return a function after whose call every file that is written takes so many bytes and no more."""
+
+    def limit_to(size: int) -> None:
+        def open_limited(self, mode="r", *arguments, **settings):
+            file = path_open(self, mode, *arguments, **settings)
+            return _FullFile(file, size) if "w" in mode else file
+
+        path_open = Path.open
+        monkeypatch.setattr(Path, "open", open_limited)
+
+    return limit_to
+
+
+class _FullFile:
+    """A file that fails as on a full disk once `room` bytes are written."""
+
+    def __init__(self, file, room: int) -> None:
+        self._file, self._room = file, room
+
+    def write(self, data) -> int:
+        taken = data[: self._room]
+        self._room -= len(taken)
+        self._file.write(taken)
+        if len(taken) < len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(taken)
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,56 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, call):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("limit", [0, 1, 500, 999])
+def test_a_disk_that_fills_up_at_a_byte(tmp_path, small_disk, limit):
+    path = tmp_path / "file.bin"
+    write_bytes(path, b"old")
+    small_disk(limit)
+    with pytest.raises(SemcoError, match=r"no space left to write .*file\.bin \(0\.0 MiB needed, [\d,.]+ MiB free\)"):
+        write_bytes(path, bytes(1000))
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path):
+    """Not what a living one is writing, and not what belongs to another file."""
+    path = tmp_path / "file[1].txt"
+    dead, other = tmp_path / ".file[1].txt.abc.part", tmp_path / ".file.txt.abc.part"
+    dead.write_text("half")
+    other.write_text("half")
+    with atomic_path(path) as temporary:
+        write_text(path, "from another thread")
+        assert temporary.exists()
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert {entry.name for entry in tmp_path.iterdir()} == {path.name, other.name}
+
+
+def test_a_file_taken_for_a_leftover_is_made_again(tmp_path, monkeypatch):
+    made = []
+
+    def swept(*arguments, **settings):
+        handle, name = mkstemp(*arguments, **settings)
+        made.append(name)
+        if len(made) == 1:
+            atomic.Path(name).unlink()
+        return handle, name
+
+    mkstemp = atomic.tempfile.mkstemp
+    monkeypatch.setattr(atomic.tempfile, "mkstemp", swept)
+    write_text(tmp_path / "file.txt", "whole")
+    assert len(made) == 2
+    assert (tmp_path / "file.txt").read_text() == "whole"
+
+
+def test_a_folder_that_vanishes_meanwhile(tmp_path):
+    folder = tmp_path / "folder"
+    with pytest.raises(SemcoError, match="cannot write"), atomic_path(folder / "file.txt") as temporary:
+        temporary.unlink()
+        folder.rmdir()
+    assert not folder.exists()
+
+
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "plain").write_text("")
     with pytest.raises(SemcoError, match="cannot write"):

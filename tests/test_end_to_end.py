@@ -71,7 +71,7 @@ def test_the_run_folder_and_its_pictures(tiny_dataset, tmp_path, capsys):
     assert folder.parent == tmp_path / "tiny" / "x14"
     expected = {
         "config.json", "train.log", "metrics.jsonl", "label_groups.csv", "last.pth", "best.pth", "summary.json",
-        "learning_curves.png", "label_groups.png", "tensorboard",
+        "learning_curves.png", "label_groups.png", "tensorboard", "previous.pth", ".lock",
     }  # fmt: skip
     assert {entry.name for entry in folder.iterdir()} == expected
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -150,6 +150,7 @@ TRIED = {
     "amp_backend": ["auto", "torch"],
     "amp_dtype": ["auto", "bfloat16"],
     "data_device": ["auto", "cpu"],
+    "on_nan": ["stop", "skip"],
 }
 # Tried elsewhere: the stand-in for apex in test_precision.py; what needs a GPU in test_gpu.py.
 ELSEWHERE = {("amp_backend", "apex"), ("amp_dtype", "float16"), ("device", "cuda"), ("data_device", "cuda")}

@@ -1,4 +1,4 @@
-"""What a run records about where it ran."""
+"""Versions and machine are recorded, with or without git."""
 
 from utils import environment as module
 from utils.environment import environment

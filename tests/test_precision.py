@@ -64,6 +64,21 @@ def test_timing_leaves_the_model_alone():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_a_fallen_loss_scale_is_told():
+    chosen = TorchPrecision(CPU, torch.float16)
+    weight = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    assert TorchPrecision(CPU, torch.bfloat16).complaint() is None
+    chosen.step((weight * 1.0).sum(), optimizer)
+    assert chosen.complaint() is None
+    for _ in range(17):  # from 65536 to a half
+        optimizer.zero_grad()
+        chosen.step((weight * float("inf")).sum(), optimizer)
+    assert "loss scale has fallen to 0.5" in chosen.complaint()
+    assert "--amp-dtype bfloat16" in chosen.complaint()
+    assert torch.equal(weight, torch.tensor([0.9]))
+
+
 def _install(monkeypatch, *parts):
     """Stand in for an installed package `apex` with the given submodules."""
     for name in [name for name in sys.modules if name.split(".")[0] == "apex"]:

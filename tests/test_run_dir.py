@@ -1,22 +1,29 @@
 """The run folder and its log."""
 
 import dataclasses
+import datetime
+import errno
 import json
 import logging
 import os
+import shutil
 import tempfile
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from utils import run_dir
 from utils.checkpoint import load_checkpoint
 from utils.command_line import parse_config
 from utils.errors import SemcoError
 from utils.label_grouping import Grouping
 from utils.label_matching import LabelMatch
 from utils.label_semantics import LabelSemantics
-from utils.run_dir import RunDir, check_output_folder, create_run_folder, logging_for
+from utils.lock import FolderLock
+from utils.resume import ResumePoint
+from utils.run_dir import RunDir, check_output_folder, create_run_folder
+from utils.run_log import logging_for
 
 RECORD = {
     "epoch": 1, "step": 10, "loss": 2.5, "mask_rate": 0.25, "emb_mask_rate": 0.5, "lr": 0.03, "images_per_second": 99.0,
@@ -89,19 +96,6 @@ def test_an_error_is_logged(config):
     assert "ERROR SemcoError: the loss is no longer finite" in (folder.path / "train.log").read_text()
 
 
-def test_screen(capsys):
-    before = list(logging.getLogger("semco").handlers)
-    with logging_for(talks=True):
-        logging.getLogger("semco").info("hello")
-        logging.getLogger("semco").warning("careful")
-    with logging_for(talks=False):
-        logging.getLogger("semco").warning("silent")
-    shown = capsys.readouterr()
-    assert shown.out == "hello\n"
-    assert shown.err == "warning: careful\n"
-    assert logging.getLogger("semco").handlers == before
-
-
 def test_output_folder(config, tmp_path, monkeypatch):
     check_output_folder(tmp_path / "new" / "deep")
     (tmp_path / "plain").write_text("")
@@ -115,3 +109,83 @@ def test_output_folder(config, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SemcoError, match="cannot write"):
         RunDir(dataclasses.replace(config, dataset_name="x"), num_labelled=1)
+
+
+def _scalars(path):
+    events = EventAccumulator(str(path / "tensorboard"))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars("valid/top1")]
+
+
+def test_a_run_that_goes_on_in_its_folder(config):
+    """Metrics and events that are newer than the checkpoint are written again, not twice."""
+    second = {**RECORD, "epoch": 2, "top1": 60.0}
+    with RunDir(config, num_labelled=4) as folder:
+        folder.write_epoch({"history": [RECORD]}, is_best=True)
+        folder.write_epoch({"history": [RECORD, second]}, is_best=True)
+    point = ResumePoint(
+        folder.path / "previous.pth", load_checkpoint(folder.path / "previous.pth"), FolderLock(folder.path)
+    )
+    with RunDir(config, num_labelled=4, resumed=point) as again:
+        assert again.path == folder.path
+        assert len((folder.path / "metrics.jsonl").read_text().splitlines()) == 1
+        assert _scalars(folder.path) == [(1, 50.0)]
+        again.write_epoch({"history": [RECORD, {**second, "top1": 61.0}]}, is_best=True)
+    assert _scalars(folder.path) == [(1, 50.0), (2, 61.0)]
+    assert [len(load_checkpoint(folder.path / name)["history"]) for name in ("last.pth", "previous.pth")] == [2, 2]
+
+
+def test_one_run_a_folder(config):
+    with RunDir(config, num_labelled=4) as folder, pytest.raises(SemcoError, match=r"in use by process \d+ on"):
+        FolderLock(folder.path)
+    FolderLock(folder.path).release()
+
+
+def test_a_folder_that_vanishes(config):
+    with RunDir(config, num_labelled=4) as folder:
+        folder.save({"history": []})
+        shutil.rmtree(folder.path)
+        for write in (
+            lambda: folder.save({"history": []}),
+            lambda: folder.write_epoch({"history": [RECORD]}, is_best=True),
+            lambda: folder.write_summary([RECORD], 1),
+            lambda: folder.write_labels(SEMANTICS),
+        ):
+            with pytest.raises(SemcoError, match=r"has vanished.*--resume"):
+                write()
+        assert not folder.path.exists()
+
+
+def test_a_disk_that_is_full_for_events(config, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with RunDir(config, num_labelled=4) as folder:
+        monkeypatch.setattr(folder._events._writer, "flush", full)
+        with pytest.raises(SemcoError, match=r"no space left to write .*tensorboard"):
+            folder.write_epoch({"history": [RECORD]}, is_best=True)
+        monkeypatch.undo()
+    assert len(load_checkpoint(folder.path / "last.pth")["history"]) == 1
+
+
+def test_where_the_last_checkpoint_is(config):
+    with RunDir(config, num_labelled=4) as folder:
+        assert folder.last_checkpoint() == "there is no checkpoint yet"
+        folder.save({"history": []})
+        folder.save({"history": []})
+        assert folder.last_checkpoint() == f"the last good checkpoint is {folder.path / 'last.pth'}"
+        (folder.path / "last.pth").unlink()
+        assert folder.last_checkpoint().endswith("previous.pth")
+
+
+def test_a_clock_that_goes_back(tmp_path, monkeypatch):
+    """A name that is taken gets a number, whatever the clock says."""
+
+    class Stuck(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2020, 1, 1)
+
+    monkeypatch.setattr(run_dir.datetime, "datetime", Stuck)
+    names = [create_run_folder(tmp_path, dataset="d", num_labelled=1, seed=0).name for _ in range(3)]
+    assert names == ["20200101-000000-seed0", "20200101-000000-seed0-2", "20200101-000000-seed0-3"]

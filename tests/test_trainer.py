@@ -11,9 +11,11 @@ from models.ema import ModelEma
 from models.label_guessor import LabelGuessor
 from models.optim import build_optimizer
 from models.precision import TorchPrecision
-from models.trainer import Method, Schedule, Trainer
+from models.progressed import Schedule
+from models.run_state import capture_state
+from models.tally import NotFiniteError
+from models.trainer import Method, Trainer
 from models.two_head import build_model
-from utils.errors import SemcoError
 
 CPU = torch.device("cpu")
 B, MU = 4, 2
@@ -31,7 +33,7 @@ class _Bar(contextlib.nullcontext):
         return self
 
 
-def _trainer(*, steps=5, epochs=2, method=None, **schedule):
+def _trainer(*, steps=5, epochs=2, method=None, most_skipped=0, **schedule):
     torch.manual_seed(0)
     model = build_model(backbone="wres", num_classes=3, embedding_dim=4, wres_depth=10, wres_width=1, bn_momentum=0.1)
     model = model.to(memory_format=torch.channels_last)
@@ -46,6 +48,7 @@ def _trainer(*, steps=5, epochs=2, method=None, **schedule):
         method=method or Method(thr=0.4, lam_u=0.5, lambda_emb=3.0, cotrain=True),
         schedule=Schedule(steps_per_epoch=steps, total_steps=steps * epochs, last_epoch=epochs, lr=0.05, **settings),
         device=CPU,
+        most_skipped=most_skipped,
     )
 
 
@@ -58,16 +61,17 @@ def _batch(seed=0, unlabelled=MU * B):
 
 
 def _epochs(count=5, **extra):
-    return lambda epoch: (_batch(100 * epoch + step, **extra) for step in range(count))
+    return lambda epoch, first=0: (_batch(100 * epoch + step, **extra) for step in range(first, count))
 
 
-def _fit(trainer, evaluate=None, batches=None):
+def _fit(trainer, evaluate=None, batches=None, safe_point=lambda: None):
     best = []
     trainer.fit(
         epoch_batches=batches or _epochs(),
         evaluate=evaluate or (lambda: {"top1": 1.0, "valid_loss": 1.0}),
         on_epoch=best.append,
-        bar=lambda _: _Bar(),
+        bar=lambda *_: _Bar(),
+        safe_point=safe_point,
     )
     return best
 
@@ -112,7 +116,7 @@ def test_steps_equal_the_paper_written_out():
     for step in range(5):
         losses.append(_plain_step(plain.model, plain.optimizer, _batch(step), step, 10, plain.method))
         averages = [0.9 * old + 0.1 * new.detach() for old, new in zip(averages, plain.model.parameters(), strict=True)]
-    record = ours.train_epoch(_epochs()(0), epoch=0, bar=_Bar())
+    record = ours.train_epoch(_epochs()(0), bar=_Bar())
     assert record["loss"] == pytest.approx(sum(losses) / 5, rel=1e-5)
     for one, two in zip(ours.model.parameters(), plain.model.parameters(), strict=True):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
@@ -124,7 +128,7 @@ def test_the_same_run_twice_is_bit_identical():
     runs = [_trainer() for _ in range(2)]
     for trainer in runs:
         _fit(trainer)
-    for one, two in zip(*(trainer.state_dict()["ema"].values() for trainer in runs), strict=True):
+    for one, two in zip(*(trainer.ema.module.state_dict().values() for trainer in runs), strict=True):
         assert torch.equal(one, two)
 
 
@@ -137,13 +141,12 @@ def test_records():
     assert second["lr"] < first["lr"] < 0.05
     assert first["images_per_second"] > 0
     assert trainer.progressed.best_epoch == 1
-    state = trainer.state_dict()
-    assert set(state) >= {"model", "ema", "optimizer", "precision", "epoch", "best_epoch", "history"}
+    assert first["skipped_steps"] == 0
 
 
 def test_supervised_steps_see_labelled_images_only():
     trainer = _trainer(method=Method(thr=0.4, lam_u=0.0, lambda_emb=0.0, cotrain=True))
-    record = trainer.train_epoch(_epochs(unlabelled=0)(0), epoch=0, bar=_Bar())
+    record = trainer.train_epoch(_epochs(unlabelled=0)(0), bar=_Bar())
     assert record["loss"] == pytest.approx(record["class_labelled"])
     assert record["mask_rate"] == record["emb_mask_rate"] == 0
 
@@ -170,22 +173,84 @@ def test_early_stopping(settings, scores, epochs):
     assert trainer.progressed.epoch == epochs
 
 
+def _broken_batches(*broken, count=30):
+    """Batches of which those at `broken` are not numbers."""
+
+    def batches(epoch, first=0):
+        for step in range(first, count):
+            batch = _batch(step)
+            yield TrainBatch(batch.images * (float("nan") if step in broken else 1), batch.labels)
+
+    return batches
+
+
 def test_a_loss_that_is_not_finite_stops_the_run():
     trainer = _trainer(steps=30)
-
-    def batches(epoch):
-        for step in range(30):
-            batch = _batch(step)
-            yield TrainBatch(batch.images * (float("nan") if step == 7 else 1), batch.labels)
-
-    with pytest.raises(SemcoError, match=r"no longer finite at step 7 .*--lr"):
-        _fit(trainer, batches=batches)
+    message = r"no longer finite at step 7 \(total nan, class_labelled nan, .*mask_rate .*--lr.*--on-nan skip"
+    with pytest.raises(NotFiniteError, match=message):
+        _fit(trainer, batches=_broken_batches(7))
     assert trainer.progressed.history == []
 
 
-def test_a_step_never_waits_for_the_device(monkeypatch):
+def test_a_broken_run_is_not_worth_keeping():
+    trainer = _trainer(steps=30)
+    reached = []
+
+    def save():
+        if trainer.progressed.steps == 10:
+            reached.append(trainer.progressed.steps)
+            capture_state(trainer)
+
+    with pytest.raises(NotFiniteError, match="at step 7"):
+        _fit(trainer, batches=_broken_batches(7), safe_point=save)
+    assert reached == [10]
+
+
+def test_a_skipped_step_leaves_nothing_behind():
+    """Steps that are left out must be as if they had never been, but for the learning rate, which goes by the step."""
+    trainer, plain = _trainer(steps=8, most_skipped=3), _trainer(steps=8)
+    record = trainer.train_epoch(_broken_batches(0, 3, 4, count=8)(0), bar=_Bar())
+    plain.model.train()
+    for step in (1, 2, 5, 6, 7):
+        batch = _batch(step)
+        plain.train_step(batch.images, batch.labels, step=step)
+    assert record["skipped_steps"] == 3
+    assert record["loss"] == plain.tally.read()[0]["total"]
+    for kept, wanted in (
+        (trainer.model.state_dict(), plain.model.state_dict()),
+        (trainer.ema.module.state_dict(), plain.ema.module.state_dict()),
+    ):
+        for name, value in kept.items():
+            assert torch.equal(value, wanted[name]), name
+    momentum = [state["momentum_buffer"] for state in trainer.optimizer.state.values()]
+    for one, two in zip(momentum, (state["momentum_buffer"] for state in plain.optimizer.state.values()), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_too_many_skipped_steps_stop_the_run():
+    trainer = _trainer(steps=30, most_skipped=2)
+    with pytest.raises(NotFiniteError, match=r"3 steps were not finite .* the first of them at step 4 .*allows 2"):
+        _fit(trainer, batches=_broken_batches(4, 5, 6))
+
+
+def test_weights_that_are_not_finite_are_a_broken_step_too():
+    """A finite loss may have a gradient that is not, so the guard looks at the weights."""
+    trainer, batch = _trainer(most_skipped=5), _batch()
+    trainer.model.train()
+    hook = trainer.model.fc_classes.weight.register_hook(lambda gradient: gradient / 0)
+    before = trainer.model.fc_classes.weight.detach().clone()
+    trainer.train_step(batch.images, batch.labels, step=0)
+    assert torch.equal(trainer.model.fc_classes.weight, before)
+    hook.remove()
+    trainer.train_step(batch.images, batch.labels, step=1)
+    assert not torch.equal(trainer.model.fc_classes.weight, before)
+    assert (int(trainer.tally.broken), int(trainer.tally.first_broken)) == (1, 0)
+
+
+@pytest.mark.parametrize("most_skipped", [0, 5])
+def test_a_step_never_waits_for_the_device(monkeypatch, most_skipped):
     """Reading a tensor on the host is what would make a GPU wait."""
-    trainer, batch = _trainer(), _batch()
+    trainer, batch = _trainer(most_skipped=most_skipped), _batch()
     trainer.model.train()
     calls = []
     for name in ("item", "cpu", "tolist", "numpy", "__bool__", "__float__", "__int__"):
@@ -197,5 +262,5 @@ def test_a_step_never_waits_for_the_device(monkeypatch):
         )
     trainer.train_step(batch.images, batch.labels, step=0)
     assert calls == []
-    trainer._read(1)
+    trainer.tally.read()
     assert calls

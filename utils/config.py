@@ -141,6 +141,23 @@ class Config:
     )
 
     output_dir: Path = option(Path("runs"), "folder for run folders", group=_MACHINE)
+    resume: str | None = option(
+        None,
+        "go on from a checkpoint in its run folder: PATH of a .pth file or a run folder, or auto: the furthest run with these "
+        "flags under --output-dir, a new run if there is none; --help's machine flags, --break-epoch, early stopping and, with "
+        "a PATH, --n-epoches may differ from that run's",
+        group=_MACHINE,
+    )
+    checkpoint_minutes: float = option(
+        10.0, "minutes between checkpoints within an epoch; 0: at the ends of epochs only", group=_MACHINE
+    )
+    on_nan: str = option(
+        "stop",
+        "what to do when a loss is not finite: stop, or skip: leave the step out, up to --nan-limit of them",
+        group=_MACHINE,
+        choices=("stop", "skip"),
+    )
+    nan_limit: int = option(100, "steps of a run that --on-nan skip leaves out before it stops", group=_MACHINE)
     device: str = option(
         "auto", "where to train; auto: CUDA if there is a GPU", group=_MACHINE, choices=("auto", "cpu", "cuda")
     )
@@ -192,6 +209,11 @@ class Config:
     def unlabelled_batch(self) -> int:
         """Unlabelled images per step; none when nothing is learnt from them."""
         return self.mu * self.batch_size if self.lam_u > 0 else 0
+
+    @property
+    def most_skipped(self) -> int:
+        """Steps of the run that may be left out because they are not finite."""
+        return self.nan_limit if self.on_nan == "skip" else 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values under the fields' names."""
@@ -267,6 +289,8 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "weight_decay": (0.0, 1e3, "0 or more"),
     "early_stopping_epochs": (0, _COUNT, "a number of epochs, or 0 for none"),
     "min_wait_before_es": (-1, _COUNT, "a number of epochs, or -1 for none"),
+    "checkpoint_minutes": (0.0, 1e6, "minutes, or 0 for none within an epoch"),
+    "nan_limit": (1, _COUNT, "a whole number from 1"),
     "seed": (-(2**63), 2**63 - 1, "a whole number below 2**63"),
     "num_workers_per_gpu": (0, 1024, "a whole number from 0 to 1024"),
 }

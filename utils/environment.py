@@ -1,4 +1,4 @@
-"""Versions, machine and git commit: what a result may depend on besides the flags."""
+"""What a result may depend on besides the flags: versions, machine, commit."""
 
 import platform
 import subprocess
@@ -10,7 +10,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pyarrow", "pillow", "sc
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and git commit: what a result may depend on besides the flags."""
+    """Versions, machine and git commit."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -1,6 +1,7 @@
 """The label chain: class names and word vectors -> a vector and a group for every class."""
 
 import csv
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ class LabelSemantics:
     vectors: np.ndarray
     grouping: Grouping
     warnings: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """Digest of the vectors and groups, in the order of the classes."""
+        total = hashlib.sha256(repr(self.vectors.shape).encode())
+        for values in (self.vectors.astype("<f4"), self.grouping.ids.astype("<i8")):
+            total.update(values.tobytes())
+        return total.hexdigest()
 
 
 def describe_labels(config: Config, class_names: Sequence[str], *, progress: Progress) -> LabelSemantics:

@@ -1,30 +1,29 @@
 """The run folder: configuration, label groups, metrics, log, TensorBoard events, checkpoints, pictures."""
 
-import contextlib
 import datetime
 import functools
 import json
 import logging
-import logging.handlers
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from utils.atomic import write_error, write_text
-from utils.checkpoint import save_checkpoint
+from utils.checkpoint import BEST, LAST, PREVIOUS, save_checkpoint
 from utils.config import Config
 from utils.environment import environment
 from utils.errors import SemcoError
+from utils.event_log import EventLog
 from utils.label_semantics import LabelSemantics, write_label_groups
+from utils.lock import FolderLock
 from utils.metrics import summarise
+from utils.resume import ResumePoint
+from utils.run_log import RunLog
 
 LOGGER = logging.getLogger("semco")
 Method = TypeVar("Method", bound=Callable[..., None])
-# TensorBoard's groups: what is measured on the way belongs under train/, what the evaluation finds under valid/.
-_VALID = {"top1", "top5", "top1_emb", "top5_emb", "top1_combined", "valid_loss"}
 
 
 def _in_writer(method: Method) -> Method:
@@ -44,34 +43,44 @@ class RunDir:
     Args:
         num_labelled: number of labelled images, part of the folder's name.
         writes: false in all but one of several processes, for which every method does nothing.
+        resumed: the checkpoint from which a run goes on, in the folder where it lies.
+
+    Raises:
+        SemcoError: the folder cannot be made or written, or another run is at work in it.
     """
 
-    def __init__(self, config: Config, *, num_labelled: int, writes: bool = True) -> None:
+    def __init__(
+        self, config: Config, *, num_labelled: int, writes: bool = True, resumed: ResumePoint | None = None
+    ) -> None:
         self._writes = writes
         if not writes:
             return
-        from torch.utils.tensorboard import SummaryWriter  # a second of imports that --help does without
-
-        self.path = create_run_folder(
-            config.output_dir, dataset=config.dataset_name, num_labelled=num_labelled, seed=config.seed
-        )
-        self._log = logging.FileHandler(self.path / "train.log", encoding="utf-8")
-        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        for handler in _waiting():
-            handler.setTarget(self._log)
-            handler.flush()
-        self._events = SummaryWriter(str(self.path / "tensorboard"))
+        history = resumed.content["history"] if resumed else []
+        if resumed:
+            self.path, self._lock = resumed.folder, resumed.lock
+        else:
+            self.path = create_run_folder(
+                config.output_dir, dataset=config.dataset_name, num_labelled=num_labelled, seed=config.seed
+            )
+            self._lock = FolderLock(self.path)
+        try:
+            self._log = RunLog(self.path / "train.log")
+        except OSError as error:
+            raise write_error(self.path / "train.log", error) from error
+        self._write_metrics(history)
+        self._events = EventLog(self.path / "tensorboard", history)
         LOGGER.info("run folder: %s", self.path)
 
     @_in_writer
     def write_config(self, config: Config, *, resolved: dict[str, Any]) -> None:
         """Write config.json: the flags, what was decided from them, versions and machine."""
         content = {"flags": config.as_json(), "resolved": resolved, "environment": environment()}
-        write_text(self.path / "config.json", json.dumps(content, indent=2) + "\n")
+        self._write("config.json", json.dumps(content, indent=2) + "\n")
 
     @_in_writer
     def write_labels(self, semantics: LabelSemantics) -> None:
         """Write label_groups.csv."""
+        self._check()
         write_label_groups(self.path / "label_groups.csv", semantics)
 
     @_in_writer
@@ -79,16 +88,31 @@ class RunDir:
         """Record the newest epoch of `state["history"]` and keep the state: last.pth and, if it is the best, best.pth."""
         history = state["history"]
         LOGGER.info("%s", format_epoch(history[-1]))
-        write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
-        self._send_events(history[-1])
-        save_checkpoint(self.path / "last.pth", state)
+        # In this order a run that is killed in between finds itself before the epoch's end, and writes all of it again.
         if is_best:
-            save_checkpoint(self.path / "best.pth", state)
+            self._check()
+            save_checkpoint(self.path / BEST, state)
+        self.save(state)
+        self._write_metrics(history)
+        self._events.send(history[-1])
+
+    @_in_writer
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep the state: last.pth, and what was last.pth as previous.pth."""
+        self._check()
+        save_checkpoint(self.path / LAST, state, keep_as=self.path / PREVIOUS)
 
     @_in_writer
     def write_summary(self, history: list[dict[str, Any]], best_epoch: int) -> None:
         """Write summary.json: last epoch, best epoch, median of the last 20."""
-        write_text(self.path / "summary.json", json.dumps(summarise(history, best_epoch), indent=2) + "\n")
+        self._write("summary.json", json.dumps(summarise(history, best_epoch), indent=2) + "\n")
+
+    def last_checkpoint(self) -> str:
+        """Say where the newest checkpoint is."""
+        if not self._writes:
+            return "the main process names the last checkpoint"
+        there = next((self.path / name for name in (LAST, PREVIOUS) if (self.path / name).exists()), None)
+        return f"the last good checkpoint is {there}" if there else "there is no checkpoint yet"
 
     @_in_writer
     def draw_pictures(self, semantics: LabelSemantics) -> None:
@@ -98,26 +122,28 @@ class RunDir:
         pictures = [plot_learning_curves(self.path), plot_label_groups(self.path, semantics)]
         LOGGER.info("pictures: %s", ", ".join(str(path) for path in pictures))
 
-    def _send_events(self, record: dict[str, Any]) -> None:
-        for name, value in record.items():
-            if name != "epoch":
-                part = "valid" if name in _VALID else "train"
-                self._events.add_scalar(f"{part}/{name.removeprefix('valid_')}", value, record["epoch"])
-        self._events.flush()
+    def _write_metrics(self, history: list[dict[str, Any]]) -> None:
+        self._write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
+
+    def _write(self, name: str, text: str) -> None:
+        self._check()
+        write_text(self.path / name, text)
+
+    def _check(self) -> None:
+        """A folder that has vanished must not be made anew, on whatever lies under a lost mount."""
+        if not self.path.is_dir():
+            raise SemcoError(
+                f"the run folder {self.path} has vanished: bring its disk back, then go on with --resume, or start anew"
+            )
 
     def __enter__(self) -> "RunDir":
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
-        if not self._writes:
-            return
-        if error is not None:
-            record = LOGGER.makeRecord(LOGGER.name, logging.ERROR, "", 0, "%s: %s", (kind.__name__, error), None)
-            self._log.handle(record)
-        for handler in _waiting():
-            handler.setTarget(None)
-        self._events.close()
-        self._log.close()
+        if self._writes:
+            self._events.close()
+            self._log.close(error)
+            self._lock.release()
 
 
 def format_epoch(record: dict[str, Any]) -> str:
@@ -128,10 +154,6 @@ def format_epoch(record: dict[str, Any]) -> str:
         f"top-1: class {record['top1']:5.2f}%, embedding {record['top1_emb']:5.2f}%, both {record['top1_combined']:5.2f}%  "
         f"{record['images_per_second']:,.0f} images/s, {record['seconds']:.1f} s"
     )
-
-
-def _waiting() -> list[logging.handlers.MemoryHandler]:
-    return [handler for handler in LOGGER.handlers if isinstance(handler, logging.handlers.MemoryHandler)]
 
 
 def check_output_folder(output_dir: Path) -> None:
@@ -174,26 +196,3 @@ def create_run_folder(output_dir: Path, *, dataset: str, num_labelled: int, seed
     except OSError as error:
         raise write_error(parent, error) from error
     raise RuntimeError(f"a thousand runs in {parent} within a second")
-
-
-@contextlib.contextmanager
-def logging_for(*, talks: bool) -> Iterator[None]:
-    """Show messages on stdout and warnings on stderr, if this process talks at all; keep them for train.log."""
-    handlers: list[logging.Handler] = [logging.NullHandler()]
-    if talks:
-        screen, alarm = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
-        screen.addFilter(lambda record: record.levelno < logging.WARNING)
-        alarm.setLevel(logging.WARNING)
-        alarm.setFormatter(logging.Formatter("warning: %(message)s"))
-        # What is said before the run folder exists waits here for it.
-        handlers = [screen, alarm, logging.handlers.MemoryHandler(capacity=1, flushLevel=logging.DEBUG)]
-    LOGGER.setLevel(logging.INFO)
-    LOGGER.propagate = False
-    for handler in handlers:
-        LOGGER.addHandler(handler)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            LOGGER.removeHandler(handler)
-            handler.close()

@@ -1,0 +1,97 @@
+"""The figures of the steps, added up on the device; and which steps were not numbers any more."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from models.losses import LossParts
+from utils.errors import SemcoError
+
+_STATE = ("sums", "step", "broken", "first_broken", "first_broken_parts")
+
+
+class NotFiniteError(SemcoError):
+    """The loss, or the weights that a step left behind, are no longer finite numbers."""
+
+
+class Tally:
+    """Sums over the steps of an epoch. They are added up in tensors that never move, and only `read` waits for them.
+
+    Args:
+        most_broken: broken steps (those with anything that is not finite) of a run that `read` puts up with.
+        reduce: adds a tensor up over all processes, which are `world_size`.
+    """
+
+    def __init__(
+        self, device: torch.device, *, most_broken: int, reduce: Callable[[Tensor], Tensor], world_size: int
+    ) -> None:
+        self._most_broken, self._reduce, self._world_size = most_broken, reduce, world_size
+        size = len(LossParts._fields)
+        self.sums = torch.zeros(size + 1, device=device)  # the loss parts, and the number of steps in them
+        self.step = torch.zeros((), dtype=torch.int64, device=device)
+        self.broken = torch.zeros((), device=device)
+        self.first_broken = torch.full((), -1, dtype=torch.int64, device=device)
+        self.first_broken_parts = torch.zeros(size, device=device)
+
+    def begin(self, step: int) -> None:
+        """Begin an epoch, whose first step is `step` of the run."""
+        self.sums.zero_()
+        self.step.fill_(step)
+
+    def add(self, values: Tensor, broken: Tensor) -> None:
+        """Add a step: its loss parts (8,), and whether it is broken, 0-d bool. Nothing here waits for the device."""
+        counted = torch.cat([values, torch.ones_like(values[:1])])
+        self.sums += torch.where(broken, torch.zeros_like(counted), counted)
+        first = broken & (self.first_broken < 0)
+        self.first_broken.copy_(torch.where(first, self.step, self.first_broken))
+        self.first_broken_parts.copy_(torch.where(first, values, self.first_broken_parts))
+        self.broken += broken
+        self.step += 1
+
+    def read(self) -> tuple[dict[str, float], int]:
+        """Return the means over the epoch's unbroken steps, and the number of those; this waits for the device.
+
+        Raises:
+            NotFiniteError: more steps are broken than the run may have, or all of the epoch's.
+        """
+        sums = self._reduce(torch.cat([self.sums, self.broken[None]]))
+        *totals, counted, broken = sums.tolist()
+        # A loss may break in one process alone; what is skipped, all skip together.
+        broken = math.ceil(broken / self._world_size)
+        if broken > self._most_broken or not counted:
+            raise NotFiniteError(self._complaint(broken))
+        means = (sums[: len(totals)] / counted).tolist()
+        return dict(zip(LossParts._fields, means, strict=True)), round(counted / self._world_size)
+
+    def check(self) -> None:
+        """Refuse to go on, as `read` does, but from this process's own steps: it needs no other process.
+
+        Raises:
+            NotFiniteError: more steps are broken than the run may have.
+        """
+        if (broken := int(self.broken)) > self._most_broken:
+            raise NotFiniteError(self._complaint(broken))
+
+    def _complaint(self, broken: int) -> str:
+        if (step := int(self.first_broken)) < 0:
+            where = "in another process"
+        else:
+            values = zip(LossParts._fields, self.first_broken_parts.tolist(), strict=True)
+            where = f"at step {step} (" + ", ".join(f"{name} {value:.4g}" for name, value in values) + ")"
+        if not self._most_broken:
+            return f"the loss is no longer finite {where}: lower --lr, pass --no-amp, or leave such steps out with --on-nan skip"
+        return (
+            f"{broken} steps were not finite and were left out, the first of them {where}; --nan-limit allows "
+            f"{self._most_broken}: lower --lr, or pass --no-amp"
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold."""
+        return {name: getattr(self, name) for name in _STATE}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take up what a checkpoint held."""
+        for name in _STATE:
+            getattr(self, name).copy_(state[name])
