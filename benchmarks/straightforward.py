@@ -63,7 +63,7 @@ class StraightforwardTrainer:
         self._batches = iter(self._loader)
 
     def step(self) -> float:
-        """Make one step; returns its loss."""
+        """Make one step, read its figures; returns its loss."""
         try:
             images, labels = next(self._batches)
         except StopIteration:
@@ -92,7 +92,7 @@ class StraightforwardTrainer:
         parts.total.backward()
         self._optimizer.step()
         self._update_average()
-        return sum(part.item() for part in parts)
+        return {name: part.item() for name, part in parts._asdict().items()}["total"]
 
     @torch.no_grad()
     def _update_average(self) -> None:
