@@ -8,8 +8,9 @@ from loaders.index import LabelTable, dataset_folder, read_label_table, table_pa
 from loaders.split_check import check_splits, format_report
 from loaders.split_draw import Draw, draw_split
 from loaders.split_files import SplitFile, describe_split, split_file, write_files
-from loaders.splits import SUFFIXES, read_split
-from utils.command_line import OneLineParser, environment_path
+from loaders.splits import read_split
+from utils.command_line import OneLineParser, environment_path, positive_number
+from utils.data_files import SUFFIXES
 from utils.errors import SemcoError
 from utils.progress import Progress
 
@@ -110,13 +111,16 @@ def _parser() -> OneLineParser:
     add("--dataset-name", default="cifar100", help="the dataset's folder in there (default: cifar100)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
-        "--instances-per-label", type=_positive, metavar="N", help="labelled images per class (default: 10)"
+        "--instances-per-label", type=positive_number, metavar="N", help="labelled images per class (default: 10)"
     )
     size.add_argument(
-        "--labels-total", type=_positive, metavar="N", help="labelled images in all, shared equally by the classes"
+        "--labels-total",
+        type=positive_number,
+        metavar="N",
+        help="labelled images in all, shared equally by the classes",
     )
     add(
-        "--valid-per-label", type=_positive, default=0, metavar="N",
+        "--valid-per-label", type=positive_number, default=0, metavar="N",
         help="draw N validation images per class from train/, so that no choice looks at test/ (default: none)",
     )  # fmt: skip
     add(
@@ -133,20 +137,13 @@ def _parser() -> OneLineParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
-
-
 def _seed(text: str) -> int:
     if not 0 <= (number := int(text)) < 2**32:
         raise ValueError(text)
     return number
 
 
-# argparse names these in its message about a wrong value.
-_positive.__name__ = "whole number from 1"
+# argparse names it in its message about a wrong value.
 _seed.__name__ = "whole number below 2**32"
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loaders.splits import Split, encode_split, read_class_names, read_split, write_content
+from loaders.splits import Split, encode_split, read_split, write_content
+from utils.data_files import read_class_names
 from utils.errors import SemcoError
 
 

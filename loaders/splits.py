@@ -12,10 +12,10 @@ import numpy as np
 
 from loaders.index import DatasetIndex
 from utils.atomic import write_text
+from utils.data_files import SUFFIXES, read_data
 from utils.errors import SemcoError
-from utils.safe_pickle import dump_pickle, load_pickle
+from utils.safe_pickle import dump_pickle
 
-SUFFIXES = {"pickle": ".pkl", "csv": ".csv", "json": ".json"}
 PARTS = ("train", "test")
 
 
@@ -42,7 +42,7 @@ def read_split(path: Path) -> Split:
     Raises:
         SemcoError: missing, damaged, empty, or with keys or classes that make no sense.
     """
-    content = _read(path)
+    content = read_data(path)
     if not isinstance(content, dict):
         raise SemcoError(f"split {path} holds a {type(content).__name__}, expected a dict from train/<id> to class")
     if not content:
@@ -61,22 +61,6 @@ def read_split(path: Path) -> Split:
     if len(parts) > 1:
         raise SemcoError(f"split {path} mixes train/ and test/: make one split for each")
     return Split(part=parts.pop(), classes=classes, path=path)
-
-
-def read_class_names(path: Path) -> list[str]:
-    """Read a list of class names.
-
-    Raises:
-        SemcoError: missing, damaged, empty, or not a list of different names.
-    """
-    content = _read(path)
-    if isinstance(content, dict):
-        content = list(content) if path.suffix == ".csv" else None
-    if not isinstance(content, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in content):
-        raise SemcoError(f"class list {path}: expected a list of class names")
-    if len(content) < 2 or len(set(content)) != len(content):
-        raise SemcoError(f"class list {path}: expected two or more different names, found {len(content)}")
-    return [str(name) for name in content]
 
 
 def encode_split(part: str, classes: Mapping[str, str]) -> dict[str, str]:
@@ -123,26 +107,3 @@ def locate_split(split: Split, index: DatasetIndex) -> tuple[np.ndarray, np.ndar
 def _fail(split: Split, names: Sequence[str], reason: str) -> None:
     more = f" (and {len(names) - 1} more like it)" if len(names) > 1 else ""
     raise SemcoError(f"split {split.path} names {split.part}/{names[0]} {reason}{more}: use the split of this dataset")
-
-
-def _read(path: Path) -> object:
-    if path.suffix == SUFFIXES["json"]:
-        try:
-            return json.loads(_text(path))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise SemcoError(f"{path} is no JSON ({error}): make it anew") from error
-    if path.suffix == SUFFIXES["csv"]:
-        rows = [row for row in csv.reader(_text(path).splitlines()) if row]
-        if any(len(row) != len(rows[0]) or len(row) > 2 for row in rows):
-            raise SemcoError(f"{path}: expected one or two columns in every line")
-        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else dict(rows)
-    return load_pickle(path)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SemcoError(f"cannot read {path}: {error.strerror}; check the path") from error
-    except UnicodeDecodeError as error:
-        raise SemcoError(f"{path} is not text in UTF-8: make it anew") from error

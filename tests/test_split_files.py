@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from loaders.split_files import SplitFile, describe_split, split_file, write_files
-from loaders.splits import Split, read_class_names, read_split
+from loaders.splits import Split, read_split
+from utils.data_files import read_class_names
 from utils.errors import SemcoError
 
 

@@ -5,7 +5,8 @@ import pytest
 
 import split_maker
 from conftest import make_dataset
-from loaders.splits import read_class_names, read_split
+from loaders.splits import read_split
+from utils.data_files import read_class_names
 
 CLASSES = ("cat", "ant", "bee")
 

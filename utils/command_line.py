@@ -80,6 +80,17 @@ def environment_path(variable: str) -> Path | None:
     return Path(os.environ[variable]) if os.environ.get(variable) else None
 
 
+def positive_number(text: str) -> int:
+    """A whole number from 1, as the `type` of an argument."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+# argparse names it in its message about a wrong value.
+positive_number.__name__ = "whole number from 1"
+
+
 def parse_config(arguments: Sequence[str]) -> Config:
     """Turn run_semco.py's arguments into a validated Config.
 

@@ -59,7 +59,15 @@ class Config:
         group=_LABELS,
         env="SEMCO_WV_PATH",
     )
-    label_terms: Path | None = option(None, "CSV `class,term` that overrides the matching rules", group=_LABELS)
+    label_embedder: str | None = option(
+        None,
+        "text encoder that gives class names their vectors instead of --word-vec-path: sentence-transformers:MODEL, a name or "
+        "a folder",
+        group=_LABELS,
+    )
+    label_terms: Path | None = option(
+        None, "CSV `class,term` that overrides the matching rules, or the text that is embedded", group=_LABELS
+    )
     unmatched_labels: str = option(
         "error", "what to do with a class name that matches no term", group=_LABELS, choices=("error", "random")
     )

@@ -91,6 +91,18 @@ def match_labels(
     return MatchResult(tuple(entries))
 
 
+def check_class(label: str, class_names: Sequence[str]) -> None:
+    """Make sure that a name in --label-terms is a class.
+
+    Raises:
+        SemcoError: it is not.
+    """
+    if label not in class_names:
+        raise SemcoError(
+            f"--label-terms names the class {label!r}, which the dataset does not have: check its spelling"
+        )
+
+
 def nearest_terms(label: str, vocabulary: Sequence[str], count: int = 3) -> tuple[str, ...]:
     """The terms that are most like a class name by normalised Levenshtein similarity."""
     found = process.extract(normalise(label), vocabulary, scorer=Levenshtein.normalized_similarity, limit=count)
@@ -146,10 +158,7 @@ def _check_overrides(
 ) -> dict[str, str]:
     given = {}
     for label, term in overrides.items():
-        if label not in class_names:
-            raise SemcoError(
-                f"--label-terms names the class {label!r}, which the dataset does not have: check its spelling"
-            )
+        check_class(label, class_names)
         found = term if term in rank else normalise(term)
         if found not in rank:
             near = ", ".join(nearest_terms(term, vocabulary))

@@ -1,0 +1,46 @@
+"""Many word vectors, passed on a few thousand at a time."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import SemcoError
+
+_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class VectorBlock:
+    """Some terms and their vectors, float32 (n, D)."""
+
+    terms: list[str]
+    vectors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+
+def gather_blocks(rows: Iterable[tuple[str, np.ndarray]]) -> Iterator[VectorBlock]:
+    """Stack rows (term, vector (D,)) to blocks."""
+    rows = iter(rows)
+    while chunk := list(itertools.islice(rows, _ROWS)):
+        yield VectorBlock([term for term, _ in chunk], np.stack([vector for _, vector in chunk]))
+
+
+def check_vectors(vectors: np.ndarray, terms: Sequence[str], path: Path) -> np.ndarray:
+    """Return vectors (n, D), one a term, after a look at each: finite, and not zero.
+
+    Raises:
+        SemcoError: one is not; the message names its term and `path`.
+    """
+    for term, vector in zip(terms, vectors, strict=True):
+        if not np.isfinite(vector).all():
+            raise SemcoError(f"word vectors {path}: the vector of {term!r} is not finite; fetch the file again")
+        if not vector.any():
+            raise SemcoError(
+                f"word vectors {path}: the vector of {term!r} is zero; give the class another --label-terms term"
+            )
+    return vectors
