@@ -16,9 +16,11 @@ from utils.errors import SemcoError
 # Everything heavier is imported once the arguments are known to be right: --help and mistakes answer at once, and the
 # processes that decode images, which import this module again, start at once.
 if TYPE_CHECKING:
+    from loaders.training_data import Selection, TrainingData
     from loaders.views import Views
     from models.trainer import Trainer
     from utils.distributed import World
+    from utils.label_semantics import LabelSemantics
     from utils.progress import Progress
     from utils.run_dir import RunDir
 
@@ -75,12 +77,40 @@ def _train_in(world: "World", config: Config) -> None:
         data = open_training_data(config, selection, pretrained=starts_pretrained(config), progress=progress)
     views = Views(config, data, world=world)
     trainer = build_trainer(config, semantics, world=world, sample=views.sample())
+    if config.preview:
+        _preview(config, selection, semantics, data, views, trainer, world)
+        return
     facts = {**describe_data(config, selection, data), **trainer.describe(), "processes": world.size}
     with RunDir(config, num_labelled=len(selection.labelled), writes=world.is_main) as folder:
         folder.write_config(config, resolved=facts)
         folder.write_labels(semantics)
         _fit(config, trainer, views, folder, world, progress)
         folder.draw_pictures(semantics)
+
+
+def _preview(
+    config: Config,
+    selection: "Selection",
+    semantics: "LabelSemantics",
+    data: "TrainingData",
+    views: "Views",
+    trainer: "Trainer",
+    world: "World",
+) -> None:
+    """Show what a run would see and cost."""
+    from loaders.data_report import format_data
+    from loaders.example_views import example_sheets
+    from models.run_cost import format_cost, measure_cost
+    from utils.plots import contact_sheet, plot_label_groups
+
+    LOGGER.info("%s", format_data(config, selection, data))
+    LOGGER.info("%s", format_cost(measure_cost(trainer, views.epoch, views.validation()), epochs=config.last_epoch))
+    if world.is_main:
+        folder = config.output_dir / config.dataset_name / f"x{len(selection.labelled)}" / "preview"
+        sheets = example_sheets(config, selection, data)
+        pictures = [contact_sheet(folder / f"{sheet.name}.png", sheet.rows, titles=sheet.titles) for sheet in sheets]
+        pictures.append(plot_label_groups(folder, semantics))
+        LOGGER.info("nothing was trained; pictures: %s", ", ".join(map(str, pictures)))
 
 
 def _fit(

@@ -76,9 +76,9 @@ def test_label_terms_give_the_text(package, tmp_path):
 
 
 @pytest.mark.parametrize("spec", ["minilm", "glove:x", "sentence-transformers", "sentence-transformers:"])
-def test_specs_that_say_nothing(package, spec):
+def test_specs_that_say_nothing(spec):
     with pytest.raises(SemcoError, match="expected sentence-transformers:MODEL"):
-        embed_texts(spec, ["a"])
+        _describe("--label-embedder", spec)
 
 
 def test_the_package_is_absent(monkeypatch):

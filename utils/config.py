@@ -143,6 +143,9 @@ class Config:
     )
 
     output_dir: Path = option(Path("runs"), "folder for run folders", group=_MACHINE)
+    preview: bool = option(
+        False, "train nothing: check everything, show data, labels and costs, draw example views", group=_MACHINE
+    )
     device: str = option(
         "auto", "where to train; auto: CUDA if there is a GPU", group=_MACHINE, choices=("auto", "cpu", "cuda")
     )
@@ -215,6 +218,11 @@ class Config:
         if self.steps_per_epoch < 1:
             raise SemcoError(
                 f"--n-imgs-per-epoch {self.n_imgs_per_epoch} is smaller than --batch-size {self.batch_size}: no step is made"
+            )
+        kind, _, model = (self.label_embedder or "sentence-transformers:-").partition(":")
+        if kind != "sentence-transformers" or not model:
+            raise SemcoError(
+                f"--label-embedder is {self.label_embedder!r}: expected sentence-transformers:MODEL, a name or a folder"
             )
         if self.use_pretrained and self.checkpoint_path is None:
             raise SemcoError("--use-pretrained needs --checkpoint-path: name the checkpoint to start from")

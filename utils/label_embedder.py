@@ -7,8 +7,6 @@ import numpy as np
 
 from utils.errors import SemcoError
 
-_KIND = "sentence-transformers"
-
 
 def embed_texts(spec: str, texts: Sequence[str]) -> np.ndarray:
     """Encode texts on the CPU, float32 (n, D).
@@ -17,16 +15,15 @@ def embed_texts(spec: str, texts: Sequence[str]) -> np.ndarray:
         spec: `sentence-transformers:MODEL`, where MODEL is a folder or a name that the package knows.
 
     Raises:
-        SemcoError: another kind of encoder, no such package, a model that cannot be loaded, or vectors of no use.
+        SemcoError: no such package, a model that cannot be loaded, or vectors of no use.
     """
-    kind, _, model = spec.partition(":")
-    if kind != _KIND or not model:
-        raise SemcoError(f"--label-embedder is {spec!r}: expected {_KIND}:MODEL, where MODEL is a name or a folder")
+    model = spec.partition(":")[2]
     try:
         from sentence_transformers import SentenceTransformer  # optional, and seconds of imports
     except ImportError as error:
         raise SemcoError(
-            f"--label-embedder {spec} needs the package {_KIND} ({error}): pip install {_KIND}, or pass --word-vec-path"
+            f"--label-embedder {spec} needs another package ({error}): pip install sentence-transformers, or pass "
+            "--word-vec-path instead"
         ) from error
     try:
         encoder = SentenceTransformer(model, device="cpu")

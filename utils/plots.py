@@ -34,11 +34,11 @@ def plot_label_groups(run_folder: Path, semantics: LabelSemantics) -> Path:
     return _save(figure, run_folder / "label_groups.png")
 
 
-def contact_sheet(path: Path, rows: Sequence[tuple[str, np.ndarray]], *, titles: Sequence[str] = ()) -> Path:
+def contact_sheet(path: Path, rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, titles: Sequence[str] = ()) -> Path:
     """Draw a sheet of images, one row each for, say, the originals, their weak and their strong views.
 
     Args:
-        rows: title of the row and its uint8 images (N, H, W, 3); rows may differ in H and W, not in N.
+        rows: title of the row and its N uint8 images (H, W, 3), each of any size.
         titles: of the N columns.
     """
     count = len(rows[0][1])
