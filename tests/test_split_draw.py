@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loaders.index import LabelTable
@@ -68,6 +68,7 @@ def test_validation_changes_no_labelled_image():
     assert all(dict(zip(TABLE.ids, TABLE.classes, strict=True))[name] == kind for name, kind in draw.validation.items())
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(0, 60), st.integers(0, 5))
 def test_totals_are_as_equal_as_sizes_allow(sizes, total, seed):
     table = _table(**{f"c{place}": size for place, size in enumerate(sizes)})

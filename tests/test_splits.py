@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import make_dataset
@@ -121,6 +121,7 @@ def test_splits_of_another_dataset(tmp_path, index, content, words):
     assert words in str(caught.value)
 
 
+@settings(deadline=None)  # each example waits for the disk
 @given(st.dictionaries(st.text(max_size=12), st.text(max_size=4), max_size=4))
 def test_any_mapping_gives_a_split_or_one_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.pkl"
