@@ -45,6 +45,7 @@ lint: $(VENV)/.installed-dev  ## check style and formatting
 	@$(RUN) -m ruff format --check .
 
 bench: $(VENV)/.installed  ## measure this machine, write benchmarks/results/
+	@$(RUN) -m benchmarks.bench
 	@$(RUN) -m benchmarks.label_matching
 
 gpu-check:  ## on a machine with CUDA: GPU tests and a short training, with the packages of PYTHON, no network

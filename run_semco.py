@@ -60,23 +60,25 @@ def train(config: Config, arguments: Sequence[str]) -> None:
 def _train_in(world: "World", config: Config) -> None:
     """One process's part of a run. Everything is prepared before the run folder is made: a mistake leaves none behind."""
     from loaders.training_data import describe_data, open_training_data, select_images
-    from loaders.views import Views
-    from models.assemble import build_trainer, starts_pretrained
+    from loaders.views import Views, check_plan_fits
+    from models.assemble import build_network, build_trainer, starts_pretrained
     from utils.label_semantics import describe_labels, format_label_table
     from utils.progress import Progress
     from utils.run_dir import RunDir, check_output_folder
 
-    check_output_folder(config.output_dir)
+    check_output_folder(config.output_dir / config.dataset_name)
+    check_plan_fits(config)
     progress = Progress(enabled=config.progress_bar and world.is_main)
     selection = select_images(config)
     semantics = describe_labels(config, selection.class_names, progress=progress)
     LOGGER.info("%s", format_label_table(semantics))
     for text in semantics.warnings:
         LOGGER.warning("%s", text)
+    network = build_network(config, semantics, world=world)
     with world.main_first():
         data = open_training_data(config, selection, pretrained=starts_pretrained(config), progress=progress)
     views = Views(config, data, world=world)
-    trainer = build_trainer(config, semantics, world=world, sample=views.sample())
+    trainer = build_trainer(config, network, semantics, world=world, sample=views.sample())
     if config.preview:
         _preview(config, selection, semantics, data, views, trainer, world)
         return

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from loaders.index import LabelTable, dataset_folder, read_label_table, table_path
+from loaders.index import LabelTable, dataset_folder, has_test_part, read_label_table, table_path
 from loaders.split_check import check_splits, format_report
 from loaders.split_draw import Draw, draw_split
 from loaders.split_files import SplitFile, describe_split, split_file, write_files
 from loaders.splits import read_split
-from utils.command_line import OneLineParser, environment_path, positive_number
+from utils.command_line import OneLineParser, environment_path, path_argument, positive_number
 from utils.data_files import SUFFIXES
 from utils.errors import SemcoError
 from utils.progress import Progress
@@ -33,6 +33,10 @@ def _make_splits(values) -> None:
     folder = dataset_folder(values.dataset_path, values.dataset_name)
     table = read_label_table(table_path(folder, "train"))
     class_names = sorted({kind for kind in table.classes if kind is not None})
+    if len(class_names) < 2:
+        raise SemcoError(
+            f"{folder} has {len(class_names)} classes, expected two or more: give its training images some"
+        )
     size = {"total": values.labels_total} if values.labels_total else {"per_class": _per_class(values)}
     seeds = list(dict.fromkeys(values.random_seed or [0]))
     draws = {seed: draw_split(table, seed=seed, valid_per_class=values.valid_per_label, **size) for seed in seeds}
@@ -62,21 +66,30 @@ def _per_class(values) -> int:
 
 def _shared_files(values, folder: Path, class_names: list[str]) -> Iterable[SplitFile]:
     """Files that are the same for every seed."""
-    test = _test_images(folder)
+    test = _test_images(folder, class_names, needed=not values.valid_per_label)
     if test:
         yield split_file(_path(values, "valid_data"), "test", test)
     elif not values.valid_per_label:
         print(
-            "note: no image in test/ has a class: --valid-per-label draws validation images from train/",
+            "note: the dataset has no test part: draw validation images from train/ with --valid-per-label, "
+            "or train with --valid-fraction",
             file=sys.stderr,
         )
     yield SplitFile(_path(values, "classes"), class_names, f"{len(class_names)} class names")
 
 
-def _test_images(folder: Path) -> dict[str, str]:
+def _test_images(folder: Path, class_names: Sequence[str], *, needed: bool) -> dict[str, str]:
+    """Images of the test part that have a class, none where there is no test part."""
     path = table_path(folder, "test")
-    test = read_label_table(path) if path.is_file() else LabelTable(ids=[], classes=[])
-    return {name: kind for name, kind in zip(test.ids, test.classes, strict=True) if kind is not None}
+    table = read_label_table(path) if has_test_part(folder) else LabelTable(ids=[], classes=[])
+    test = {name: kind for name, kind in zip(table.ids, table.classes, strict=True) if kind is not None}
+    if needed and table.ids and not test:
+        raise SemcoError(
+            f"{path} gives no image a class: validation needs some, or pass --valid-per-label to draw it from train/"
+        )
+    if extra := sorted(set(test.values()) - set(class_names)):
+        raise SemcoError(f"{path} has the class {extra[0]!r}, which no training image has")
+    return test
 
 
 def _path(values, name: str) -> Path:
@@ -104,7 +117,7 @@ def _parser() -> OneLineParser:
     add = parser.add_argument
     add(
         "--dataset-path",
-        type=Path,
+        type=path_argument,
         default=environment_path("SEMCO_DATA_PATH"),
         help="folder that holds the dataset folders (default: $SEMCO_DATA_PATH)",
     )
@@ -128,10 +141,10 @@ def _parser() -> OneLineParser:
         help="seeds of the draw, 0 to 2**32 - 1, one labelled split each (default: 0)",
     )  # fmt: skip
     add("--format", choices=SUFFIXES, default="pickle", help="format of the files (default: pickle)")
-    add("--output-path", type=Path, default=Path("splits"), help="folder for the files (default: splits)")
+    add("--output-path", type=path_argument, default=Path("splits"), help="folder for the files (default: splits)")
     add("--force", action="store_true", help="overwrite files that differ")
     add(
-        "--check", type=Path, nargs="+", metavar="SPLIT",
+        "--check", type=path_argument, nargs="+", metavar="SPLIT",
         help="draw nothing; check a labelled split, and its validation split if given too, against the dataset",
     )  # fmt: skip
     return parser

@@ -6,7 +6,7 @@ Each operation equals Pillow's own output to the last bit; the formulas are thos
 their ranges: Sohn et al. 2020, table 12, at the fixed magnitude of FixMatch's and SemCo's experiments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -27,16 +27,24 @@ def strong_views(images: Tensor, plan: StrongPlan) -> Tensor:
     """
     images = images.clone()
     for turn in range(plan.ops.shape[1]):
-        ops, negative = plan.ops[:, turn], plan.negative[:, turn]
-        for op, apply in _OPERATIONS.items():
-            chosen = ops == op
-            for sign in (False, True) if op in WARPS else (None,):
-                rows = (chosen if sign is None else chosen & (negative == sign)).nonzero().squeeze(1)
-                if len(rows):
-                    rows = rows.to(images.device, non_blocking=True)
-                    picked = images.index_select(0, rows)
-                    images.index_copy_(0, rows, apply(picked) if sign is None else warp(picked, op, negative=sign))
+        for op, negative, rows in _by_operation(plan.ops[:, turn], plan.negative[:, turn], images.device):
+            picked = images.index_select(0, rows)
+            apply = _OPERATIONS[op]
+            images.index_copy_(0, rows, warp(picked, op, negative=negative) if apply is None else apply(picked))
     return cutout(images, plan.centre.to(images.device, non_blocking=True))
+
+
+def _by_operation(ops: Tensor, negative: Tensor, device: torch.device) -> Iterator[tuple[Op, bool, Tensor]]:
+    """Yield each operation (and sign, for warps) that occurs in ops (N,) with the rows it is for, int64 on `device`."""
+    keys = 2 * ops.long() + (negative & _IS_WARP[ops.long()])
+    # One transfer for all operations of a round.
+    rows = keys.argsort(stable=True).to(device, non_blocking=True)
+    start = 0
+    for key, count in enumerate(keys.bincount(minlength=2 * len(Op)).tolist()):
+        op, sign = divmod(key, 2)
+        if count and op != Op.IDENTITY:
+            yield Op(op), bool(sign), rows[start : start + count]
+        start += count
 
 
 def cutout(images: Tensor, centre: Tensor) -> Tensor:
@@ -147,3 +155,4 @@ _OPERATIONS: dict[Op, Callable[[Tensor], Tensor] | None] = {
     Op.POSTERIZE: posterize,
     **dict.fromkeys(WARPS),
 }
+_IS_WARP = torch.tensor([op in WARPS for op in Op])

@@ -63,6 +63,15 @@ class TrainingPool:
     unlabelled: Tensor
     labels: Tensor
 
+    @property
+    def device(self) -> torch.device:
+        """Where the pixels and the positions lie."""
+        return self.labelled.device
+
+    def to(self, device: torch.device) -> "TrainingPool":
+        """Return the pool with pixels and positions on `device`; the store must hold pixels."""
+        return TrainingPool(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
 
 class TrainBatches:
     """Makes the batches of an epoch from its plan, for one process out of `world_size`."""
@@ -86,14 +95,13 @@ class TrainBatches:
 
     def epoch(self, plan: EpochPlan, first_step: int = 0) -> Iterator[TrainBatch]:
         """Yield the epoch's batches from `first_step` on."""
+        plan = plan.with_crops_on(self._pool.device)
         steps = (
             plan.step(step, rank=self._rank, world_size=self._world_size)
             for step in range(first_step, plan.shape.steps)
         )
         crops = ((step, self.crops(step)) for step in steps)
-        # Decoding waits for disks and runs outside Python's lock, so it gains from running ahead. Cutting crops from pixels
-        # in memory would only compete with the training step for the same cores or the same GPU.
-        for step, views in crops if isinstance(self._pool.store, PixelStore) else _ahead(crops, depth=2):
+        for step, views in _ahead_where_it_helps(crops, self._pool.store, self._device):
             yield self._finish(step, views)
 
     def crops(self, step: StepPlan) -> Tensor:
@@ -144,9 +152,19 @@ class EvaluationBatches:
     def __iter__(self) -> Iterator[EvaluationBatch]:
         parts = zip(self.rows.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
         views = ((self.store.centre_crops(rows, self.cropsize), labels) for rows, labels in parts)
-        for images, labels in views if isinstance(self.store, PixelStore) else _ahead(views, depth=2):
+        for images, labels in _ahead_where_it_helps(views, self.store, self.device):
             images = self.normalise(images.to(self.device, non_blocking=True))
             yield EvaluationBatch(images=images, labels=labels.to(self.device, non_blocking=True))
+
+
+def _ahead_where_it_helps(items: Iterator, store: ImageStore, device: torch.device) -> Iterator:
+    """Run ahead of a consumer on `device` where the work is not its own.
+
+    Decoding waits for disks and runs outside Python's lock; pixels in memory are cut while a GPU computes. Cutting crops on
+    the device that trains would only compete with the training step for the same cores or the same GPU.
+    """
+    beside = not isinstance(store, PixelStore) or store.pixels.device.type != device.type
+    return _ahead(items, depth=2) if beside else items
 
 
 def _ahead(items: Iterator, *, depth: int) -> Iterator:

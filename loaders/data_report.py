@@ -25,12 +25,11 @@ def _rows(config: Config, selection: Selection, data: TrainingData) -> Iterator[
     )
     split = read_split(config.train_split_pickle)
     unused = "" if config.unlabelled_batch else ", not used with --lam-u 0"
-    source = config.valid_split_pickle or "all images with a class"
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (statistics.mean, statistics.std))
     yield "dataset", f"{config.dataset_name} in {selection.train.folder.parent}, {len(names)} classes"
     yield "labelled", f"{_count(labelled)}; {split.path}, fingerprint {split.fingerprint()[:16]}"
     yield "unlabelled", f"{len(pool.unlabelled):,} images{unused}"
-    yield "validation", f"{_count(valid)}; {source}, of {selection.valid.folder.name}/"
+    yield "validation", f"{_count(valid)}; {selection.validation_source}"
     if isinstance(pool.store, PixelStore):
         yield "pixels", f"{pool.store.num_bytes / 2**20:,.0f} MiB; width x height {_sizes(pool.store)}"
     yield "normalisation", f"mean {mean}; std {std}; {statistics.source}"

@@ -4,12 +4,13 @@ A cache file holds the pixels of all images, then their sizes. Its name is a dig
 image, another size or another order is another file, and two runs that build it at once write the same bytes.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import torch
 
 from loaders.decode_pool import Decoded, decode_all
 from loaders.image_store import FileStore, ImageStore, store_from_shapes
-from utils.atomic import atomic_path
+from utils.atomic import atomic_path, write_text
 from utils.errors import SemcoError
 from utils.progress import Progress
 
@@ -38,7 +39,10 @@ class OpenedStore:
 
 @dataclass(frozen=True)
 class StoreRequest:
-    """What to open: files, the size of their short side, how to keep them, how many workers decode."""
+    """What to open: files, the size of their short side, how to keep them, how many workers decode.
+
+    `needed`: positions of the images without which nothing is opened.
+    """
 
     paths: Sequence[Path]
     im_size: int
@@ -46,26 +50,43 @@ class StoreRequest:
     workers: int
     cache_folder: Path
     progress: Progress
+    needed: frozenset[int] = frozenset()
 
 
 def open_store(request: StoreRequest) -> OpenedStore:
     """Open the images of a pool as `request.mode` says; `auto` keeps a cache file and loads it when memory allows.
 
     Raises:
-        SemcoError: a file is missing, or the disk cannot take the cache that was asked for.
+        SemcoError: a file is missing or cannot be decoded though needed, or the disk cannot take the cache asked for.
     """
+    opened = _open(request)
+    _check_needed(opened.bad, request)
+    return opened
+
+
+def _open(request: StoreRequest) -> OpenedStore:
     if request.mode == "memory":
         return _decode_to_memory(request)
     size = _estimated_bytes(request)
     in_memory = request.mode == "auto" and size < 0.4 * available_memory()
     if request.mode == "none":
         return _from_files(request)
-    path = request.cache_folder / f"{digest(request.paths, request.im_size)[:24]}.pixels"
+    path = _cache_path(request, "pixels")
     if not path.exists():
-        if request.mode == "auto" and not _can_hold(request.cache_folder, size):
+        if request.mode == "auto" and not can_hold(request.cache_folder, size):
             return _decode_to_memory(request) if in_memory else _from_files(request)
         _write_cache(path, request)
     return _read_cache(path, load=in_memory)
+
+
+def _check_needed(bad: Mapping[int, str], request: StoreRequest) -> None:
+    if missed := sorted(request.needed.intersection(bad)):
+        more = f" (and {len(missed) - 1} more)" if len(missed) > 1 else ""
+        raise SemcoError(bad[missed[0]] + more)
+
+
+def _cache_path(request: StoreRequest, suffix: str) -> Path:
+    return request.cache_folder / f"{digest(request.paths, request.im_size)[:24]}.{suffix}"
 
 
 def cache_folder(dataset_folder: Path) -> Path:
@@ -74,6 +95,12 @@ def cache_folder(dataset_folder: Path) -> Path:
         return dataset_folder / ".cache"
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "semco" / dataset_folder.name
+
+
+def can_hold(folder: Path, size: int) -> bool:
+    """Say whether a cache of `size` bytes can be written to `folder`, which need not exist yet."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
 
 
 def digest(paths: Sequence[Path], im_size: int) -> str:
@@ -86,7 +113,9 @@ def digest(paths: Sequence[Path], im_size: int) -> str:
             raise SemcoError(
                 f"image {path} cannot be read: {error.strerror}; restore it or mend the feather"
             ) from error
-        total.update(f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        total.update(
+            f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
+        )
     return total.hexdigest()
 
 
@@ -104,14 +133,22 @@ def _estimated_bytes(request: StoreRequest) -> int:
     return int(len(request.paths) * request.im_size**2 * 3 * 1.4)
 
 
-def _can_hold(folder: Path, size: int) -> bool:
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
-
-
 def _from_files(request: StoreRequest) -> OpenedStore:
     store = FileStore(request.paths, im_size=request.im_size, workers=request.workers)
-    return OpenedStore(store=store, bad={}, source="decoded on the fly")
+    return OpenedStore(store=store, bad=_find_bad(request), source="decoded on the fly")
+
+
+def _find_bad(request: StoreRequest) -> dict[int, str]:
+    """Decode everything once, or read what came of it: a bad image would end a long training at any moment of it."""
+    path = _cache_path(request, "checked.json")
+    if path.exists():
+        return _read_reasons(path, path.read_bytes())
+    bad = {position: reason for chunk in _decoded(request) for position, reason in chunk.bad.items()}
+    _check_needed(bad, request)
+    text = json.dumps(bad)
+    if can_hold(path.parent, len(text)):
+        write_text(path, text)
+    return bad
 
 
 def _decoded(request: StoreRequest) -> Iterable[Decoded]:
@@ -123,7 +160,7 @@ def _decode_to_memory(request: StoreRequest) -> OpenedStore:
     chunks = deque(_decoded(request))
     shapes = np.concatenate([chunk.shapes for chunk in chunks])
     bad = {position: reason for chunk in chunks for position, reason in chunk.bad.items()}
-    pixels = np.empty((int(shapes.astype(np.int64).prod(axis=1).sum()), 3), dtype=np.uint8)
+    pixels = np.empty((int(_areas(shapes).sum()), 3), dtype=np.uint8)
     start = 0
     # Chunks are let go one by one while the fresh buffer fills, so the peak stays near the size of the pixels.
     while chunks:
@@ -135,38 +172,77 @@ def _decode_to_memory(request: StoreRequest) -> OpenedStore:
 
 def _write_cache(path: Path, request: StoreRequest) -> None:
     shapes, bad = [], {}
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.seek(_HEADER_BYTES)
-        for chunk in _decoded(request):
-            file.write(chunk.pixels)
-            shapes.append(chunk.shapes)
-            bad.update(chunk.bad)
-        sizes = np.concatenate(shapes).astype("<i4")
-        file.write(sizes.tobytes())
-        reasons = json.dumps(bad).encode()
-        file.write(reasons)
-        header = {"images": len(sizes), "pixels": int(sizes.astype(np.int64).prod(axis=1).sum()), "bad": len(reasons)}
-        file.seek(0)
-        file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+    try:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            file.seek(_HEADER_BYTES)
+            for chunk in _decoded(request):
+                file.write(chunk.pixels)
+                shapes.append(chunk.shapes)
+                bad.update(chunk.bad)
+            # A cache of images that will be replaced is of no use to anyone.
+            _check_needed(bad, request)
+            sizes = np.concatenate(shapes).astype("<i4")
+            file.write(sizes.tobytes())
+            reasons = json.dumps(bad).encode()
+            file.write(reasons)
+            header = {"images": len(sizes), "pixels": int(_areas(sizes).sum()), "bad": len(reasons)}
+            file.seek(0)
+            file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+    except SemcoError:
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()  # unless something else is in it
+        raise
+
+
+def _areas(sizes: np.ndarray) -> np.ndarray:
+    return sizes.astype(np.int64).prod(axis=1)
 
 
 def _read_cache(path: Path, *, load: bool) -> OpenedStore:
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
-        if not head.startswith(_MAGIC):
-            raise SemcoError(f"image cache {path} is damaged: delete it, and it will be made anew")
-        header = json.loads(head[len(_MAGIC) :].split(b"\n", 1)[0])
-        pixel_bytes, shape_bytes = 3 * header["pixels"], 8 * header["images"]
-        if path.stat().st_size != _HEADER_BYTES + pixel_bytes + shape_bytes + header["bad"]:
+        pixel_count, image_count, reason_bytes = _parse_header(path, head)
+        pixel_bytes, shape_bytes = 3 * pixel_count, 8 * image_count
+        if path.stat().st_size != _HEADER_BYTES + pixel_bytes + shape_bytes + reason_bytes:
             raise SemcoError(f"image cache {path} is cut short: delete it, and it will be made anew")
         file.seek(_HEADER_BYTES + pixel_bytes)
         shapes = np.frombuffer(file.read(shape_bytes), dtype="<i4").reshape(-1, 2)
-        bad = {int(position): reason for position, reason in json.loads(file.read(header["bad"])).items()}
+        bad = _read_reasons(path, file.read(reason_bytes))
+    # Sizes that lie would make crops of memory that belongs to something else.
+    if (
+        (shapes < 0).any()
+        or _areas(shapes).sum() != pixel_count
+        or set(np.flatnonzero(_areas(shapes) == 0)) != set(bad)
+    ):
+        raise _damaged(path)
     if pixel_bytes:
         # Private pages: nothing here writes, but torch would warn of memory that it must not write.
-        mapped = torch.from_numpy(np.memmap(path, mode="c", offset=_HEADER_BYTES, shape=(header["pixels"], 3)))
+        mapped = torch.from_numpy(np.memmap(path, mode="c", offset=_HEADER_BYTES, shape=(pixel_count, 3)))
     else:
         mapped = torch.empty(0, 3, dtype=torch.uint8)
     pixels = mapped.clone() if load else mapped
     source = f"memory, from the cache {path}" if load else f"mapped from the cache {path}"
     return OpenedStore(store=store_from_shapes(pixels, shapes), bad=bad, source=source)
+
+
+def _parse_header(path: Path, head: bytes) -> tuple[int, int, int]:
+    """Number of pixels, number of images, length of the reasons."""
+    try:
+        header = json.loads(head.removeprefix(_MAGIC).split(b"\n", 1)[0])
+        numbers = tuple(header[name] for name in ("pixels", "images", "bad"))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not head.startswith(_MAGIC) or not all(type(number) is int and number >= 0 for number in numbers):
+        raise _damaged(path)
+    return numbers  # type: ignore[return-value]
+
+
+def _read_reasons(path: Path, raw: bytes) -> dict[int, str]:
+    try:
+        return {int(position): str(reason) for position, reason in json.loads(raw).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> SemcoError:
+    return SemcoError(f"image cache {path} is damaged: delete it, and it will be made anew")

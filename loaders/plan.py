@@ -5,6 +5,7 @@ restart. Views refer to images by their position in a pool and to pixels by frac
 pixel, no image size and no path.
 """
 
+import dataclasses
 import enum
 from dataclasses import dataclass, fields
 
@@ -41,6 +42,10 @@ class _Rows:
 
     def __getitem__(self, rows: slice | Tensor):
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})  # type: ignore[arg-type]
+
+    def to(self, device: torch.device):
+        """Return the rows with all tensors on `device`."""
+        return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,11 @@ class EpochPlan:
     weak: CropPlan
     strong: CropPlan
     augment: StrongPlan
+
+    def with_crops_on(self, device: torch.device) -> "EpochPlan":
+        """Return the plan with its crops on `device`, in one transfer; operations stay on the CPU, which picks the kernels."""
+        crops = {name: getattr(self, name).to(device) for name in ("labelled", "weak", "strong")}
+        return dataclasses.replace(self, **crops)
 
     def step(self, step: int, *, rank: int = 0, world_size: int = 1) -> StepPlan:
         """Return the views of one step: all of them, or the share of process `rank` out of `world_size`."""

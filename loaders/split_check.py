@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loaders.index import DatasetIndex, load_index, table_path
+from loaders.index import DatasetIndex, has_test_part, load_index
 from loaders.splits import Split
 from utils.errors import SemcoError
 from utils.progress import Progress
@@ -38,7 +38,7 @@ def check_splits(folder: Path, labelled: Split, validation: Split | None = None,
     if labelled.part != "train":
         raise SemcoError(f"{labelled.path} names images of test/: give the labelled split first, then its validation")
     splits = [labelled] if validation is None else [labelled, validation]
-    parts = ["train", "test"] if table_path(folder, "test").is_file() else ["train"]
+    parts = ["train", "test"] if has_test_part(folder) else ["train"]
     indices = {part: load_index(folder, part) for part in parts}
     problems = [text for split in splits for text in _mistakes(split, indices, folder)]
     pools = _pools(labelled, validation, indices)

@@ -1,5 +1,6 @@
 """The files that a draw ends up in: written together, and never over others by accident."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,10 +39,15 @@ def write_files(files: Sequence[SplitFile], *, force: bool) -> None:
     """Write the files; those that exist and are equal stay as they are.
 
     Raises:
-        SemcoError: one exists and differs, and `force` is not set. Then none is written.
+        SemcoError: one is a folder, or exists and differs while `force` is not set. Then none is written.
     """
     for file in files:
-        if not force and file.path.exists() and _differs(file):
+        # Not Path.is_dir and Path.exists, which raise where a folder on the way may not be read.
+        if os.path.isdir(file.path):  # noqa: PTH112
+            raise SemcoError(
+                f"{file.path} is a folder where a file would go: remove it, or choose another --output-path"
+            )
+        if not force and os.path.exists(file.path) and _differs(file):  # noqa: PTH110
             raise SemcoError(
                 f"{file.path} exists and differs: pass --force to overwrite it, or choose another --output-path"
             )

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from loaders.index import DatasetIndex
+from loaders.index import LONGEST_PATH, DatasetIndex
 from utils.atomic import write_text
 from utils.data_files import SUFFIXES, read_data
 from utils.errors import SemcoError
+from utils.plain_names import find_fault, inside_fault
 from utils.safe_pickle import dump_pickle
 
 PARTS = ("train", "test")
@@ -50,12 +51,16 @@ def read_split(path: Path) -> Split:
     classes, parts = {}, set()
     for key, name in content.items():
         if not isinstance(key, str) or not isinstance(name, str):
-            raise SemcoError(f"split {path} maps {key!r} to {name!r}, expected train/<id> or test/<id> to a class name")
+            # Only types: what a hostile file holds may be endless when it is written out.
+            kinds = f"{type(key).__name__} to {type(name).__name__}"
+            raise SemcoError(f"split {path} maps {kinds}, expected train/<id> or test/<id> to a class name")
         part, slash, file = key.partition("/")
         if not slash or not file or part not in PARTS:
-            raise SemcoError(f"split {path} names {key!r}, expected train/<id> or test/<id>")
-        if file.startswith("/") or "\\" in file or ".." in file.split("/") or "\0" in file:
-            raise SemcoError(f"split {path} names {key!r}, which is not inside the dataset folder")
+            raise SemcoError(f"split {path} names {key[:100]!r}, expected train/<id> or test/<id>")
+        if fault := find_fault(file, longest=LONGEST_PATH) or inside_fault(file):
+            raise SemcoError(f"split {path} names {key[:100]!r}, which {fault}")
+        if fault := find_fault(name):
+            raise SemcoError(f"split {path} gives {key!r} the class {name[:100]!r}, which {fault}")
         parts.add(part)
         classes[str(file)] = str(name)
     if len(parts) > 1:

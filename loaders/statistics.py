@@ -1,6 +1,7 @@
 """Mean and standard deviation of a dataset's pixels, for normalisation."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from loaders.image_store import ImageStore, PixelStore
 from utils.atomic import write_text
+from utils.errors import SemcoError
 from utils.progress import Progress
 
 _PIXELS_AT_ONCE = 1 << 22
@@ -37,17 +39,27 @@ KNOWN = {
 
 
 def pixel_statistics(
-    store: ImageStore, *, im_size: int, cache_file: Path | None, progress: Progress
+    store: ImageStore,
+    *,
+    im_size: int,
+    cache_file: Path | None,
+    progress: Progress,
+    left_out: Collection[int] = (),
 ) -> PixelStatistics:
     """Compute the statistics of all images of a store, or read them from `cache_file` if it is there; then keep them.
 
     Images that are not held in memory are seen through their centre crop of `im_size` pixels.
+
+    Args:
+        left_out: positions of the images that cannot be decoded.
+
+    Raises:
+        SemcoError: `cache_file` is damaged or cannot be written.
     """
     if cache_file is not None and cache_file.exists():
-        saved = json.loads(cache_file.read_text(encoding="utf-8"))
-        return PixelStatistics(tuple(saved["mean"]), tuple(saved["std"]), f"computed, from {cache_file.name}")
+        return _read(cache_file)
     count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
-    for pixels in _chunks(store, im_size, progress):
+    for pixels in _chunks(store, im_size, progress, left_out):
         levels = pixels.to(torch.float64)
         count += len(levels)
         total += levels.sum(0).cpu()
@@ -63,12 +75,30 @@ def pixel_statistics(
     return result
 
 
-def _chunks(store: ImageStore, im_size: int, progress: Progress):
+def _read(path: Path) -> PixelStatistics:
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        mean, std = (tuple(float(value) for value in saved[name]) for name in ("mean", "std"))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise SemcoError(f"{path} is damaged: delete it, and it will be made anew") from error
+    if (
+        len(mean) != 3
+        or len(std) != 3
+        or not all(0 <= value <= 1 for value in mean)
+        or not all(0 < value <= 1 for value in std)
+    ):
+        raise SemcoError(f"{path} holds no means and deviations: delete it, and it will be made anew")
+    return PixelStatistics(mean, std, f"computed, from {path.name}")
+
+
+def _chunks(store: ImageStore, im_size: int, progress: Progress, left_out: Collection[int]):
     """Yield pixels (n, 3)."""
     if isinstance(store, PixelStore):
         yield from store.pixels.split(_PIXELS_AT_ONCE)
         return
-    rows = torch.arange(len(store)).split(_IMAGES_AT_ONCE)
-    for chunk in progress.chunks(rows, total=len(store), what="measuring mean and std", unit="images"):
+    rows = torch.tensor([row for row in range(len(store)) if row not in left_out])
+    for chunk in progress.chunks(
+        rows.split(_IMAGES_AT_ONCE), total=len(rows), what="measuring mean and std", unit="images"
+    ):
         views: Tensor = store.centre_crops(chunk, im_size)
         yield views.permute(0, 2, 3, 1).reshape(-1, 3)

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ import torch
 from loaders.batches import TrainingPool
 from loaders.image_store import ImageStore, PixelStore
 from loaders.index import DatasetIndex, dataset_folder, load_index
-from loaders.pixel_cache import OpenedStore, StoreRequest, cache_folder, digest, open_store
+from loaders.pixel_cache import OpenedStore, StoreRequest, cache_folder, can_hold, digest, open_store
 from loaders.splits import locate_split, read_split
 from loaders.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
+from loaders.validation import select_validation
 from utils.config import Config
 from utils.data_files import read_class_names
 from utils.errors import SemcoError
@@ -27,7 +27,7 @@ class Selection:
     """Which images of the folder a run uses.
 
     `labelled`, `unlabelled`: positions in `train`; `validation`: positions in `valid`; `labels`, `validation_labels`: their
-    classes. All int64 arrays.
+    classes. All int64 arrays. `validation_source`: where the validation images come from, for people.
     """
 
     train: DatasetIndex
@@ -37,6 +37,7 @@ class Selection:
     unlabelled: np.ndarray
     validation: np.ndarray
     validation_labels: np.ndarray
+    validation_source: str
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -71,12 +72,10 @@ def select_images(config: Config) -> Selection:
     if split.part != "train":
         raise SemcoError(f"{config.train_split_pickle} names images of test/: labelled images must come from train/")
     labelled, labels = locate_split(split, train)
-    valid, validation, validation_labels = _select_validation(config, folder, train)
-    if valid is train and len(np.intersect1d(labelled, validation)):
-        raise SemcoError(
-            f"{config.valid_split_pickle} holds labelled training images: make disjoint splits with split_maker.py"
-        )
-    held_out = validation if valid is train else np.empty(0, np.int64)
+    chosen = select_validation(config, folder, train, labelled, labels)
+    held_out = chosen.rows if chosen.index is train else np.empty(0, np.int64)
+    trained = ~np.isin(labelled, held_out)
+    labelled, labels = labelled[trained], labels[trained]
     unlabelled = np.setdiff1d(np.arange(len(train)), np.concatenate([labelled, held_out]))
     if config.unlabelled_batch and not len(unlabelled):
         raise SemcoError(
@@ -84,29 +83,14 @@ def select_images(config: Config) -> Selection:
         )
     return Selection(
         train=train,
-        valid=valid,
+        valid=chosen.index,
         labelled=labelled,
         labels=labels,
         unlabelled=unlabelled,
-        validation=validation,
-        validation_labels=validation_labels,
+        validation=chosen.rows,
+        validation_labels=chosen.labels,
+        validation_source=chosen.source,
     )
-
-
-def _select_validation(
-    config: Config, folder: Path, train: DatasetIndex
-) -> tuple[DatasetIndex, np.ndarray, np.ndarray]:
-    if config.valid_split_pickle is None:
-        valid = load_index(folder, "test", class_names=train.class_names)
-        rows = np.flatnonzero(valid.labels >= 0)
-        if not len(rows):
-            raise SemcoError(
-                f"no image of {valid.folder} has a class: validation needs some, or pass --valid-split-pickle"
-            )
-        return valid, rows, valid.labels[rows]
-    split = read_split(config.valid_split_pickle)
-    valid = train if split.part == "train" else load_index(folder, "test", class_names=train.class_names)
-    return valid, *locate_split(split, valid)
 
 
 def open_training_data(config: Config, selection: Selection, *, pretrained: bool, progress: Progress) -> TrainingData:
@@ -117,7 +101,7 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
     """
     folder = dataset_folder(config.dataset_path, config.dataset_name)
 
-    def open_index(index: DatasetIndex) -> OpenedStore:
+    def open_index(index: DatasetIndex, used: np.ndarray) -> OpenedStore:
         return open_store(
             StoreRequest(
                 paths=index.paths,
@@ -126,15 +110,19 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
                 workers=config.num_workers_per_gpu,
                 cache_folder=cache_folder(folder),
                 progress=progress,
+                needed=frozenset() if config.skip_bad_images else frozenset(used.tolist()),
             )
         )
 
-    train = open_index(selection.train)
-    valid = train if selection.valid is selection.train else open_index(selection.valid)
-    labelled = _good_rows(selection.labelled, train, config, "labelled")
-    unlabelled = _good_rows(selection.unlabelled, train, config, "unlabelled")
-    validation = _good_rows(selection.validation, valid, config, "validation")
+    is_apart = selection.valid is not selection.train
+    used = np.concatenate([selection.labelled, selection.unlabelled])
+    train = open_index(selection.train, used if is_apart else np.append(used, selection.validation))
+    valid = open_index(selection.valid, selection.validation) if is_apart else train
+    labelled = _good_rows(selection.labelled, train, "labelled")
+    unlabelled = _good_rows(selection.unlabelled, train, "unlabelled")
+    validation = _good_rows(selection.validation, valid, "validation")
     LOGGER.info("pixels: %s", _describe(train))
+    LOGGER.info("validation: %s", selection.validation_source)
     return TrainingData(
         pool=TrainingPool(
             store=train.store,
@@ -149,15 +137,12 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
     )
 
 
-def _good_rows(positions: np.ndarray, opened: OpenedStore, config: Config, what: str) -> np.ndarray:
-    """Say which of `positions` hold an image that can be decoded, bool (n,); others are an error unless skipped."""
+def _good_rows(positions: np.ndarray, opened: OpenedStore, what: str) -> np.ndarray:
+    """Say which of `positions` hold an image that can be decoded, bool (n,)."""
     bad = [position for position in positions.tolist() if position in opened.bad]
     good = ~np.isin(positions, bad)
     if not bad:
         return good
-    if not config.skip_bad_images:
-        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise SemcoError(opened.bad[bad[0]] + more)
     LOGGER.warning("%d of %d %s images cannot be decoded and are left out", len(bad), len(positions), what)
     for position in bad:
         LOGGER.info("left out: %s", opened.bad[position])
@@ -173,6 +158,7 @@ def describe_data(config: Config, selection: Selection, data: TrainingData) -> d
         "labelled_images": len(data.pool.labelled),
         "unlabelled_images": len(data.pool.unlabelled),
         "validation_images": len(data.validation_rows),
+        "validation_source": selection.validation_source,
         "mean": data.statistics.mean,
         "std": data.statistics.std,
         "statistics": data.statistics.source,
@@ -194,8 +180,11 @@ def _statistics(
     if config.dataset_name in KNOWN:
         return KNOWN[config.dataset_name]
     folder = cache_folder(dataset_folder(config.dataset_path, config.dataset_name))
-    keeps_files = config.cache_imgs in ("auto", "disk")
-    name = f"{digest(selection.train.paths, config.im_size)[:24]}.statistics.json"
+    cache_file = folder / f"{digest(selection.train.paths, config.im_size)[:24]}.statistics.json"
     return pixel_statistics(
-        opened.store, im_size=config.im_size, cache_file=folder / name if keeps_files else None, progress=progress
+        opened.store,
+        im_size=config.im_size,
+        cache_file=cache_file if can_hold(folder, 4096) else None,
+        progress=progress,
+        left_out=opened.bad.keys(),
     )

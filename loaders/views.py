@@ -5,18 +5,42 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from loaders.batches import EvaluationBatches, Normalise, TrainBatch, TrainBatches
+from loaders.data_device import place_pixels
+from loaders.pixel_cache import available_memory
 from loaders.plan import BatchShape, draw_epoch
 from loaders.training_data import TrainingData
 from utils.config import Config
 from utils.distributed import World
+from utils.errors import SemcoError
 
 _EVALUATION_BATCH = 256
+
+
+# Positions, places, flips and operations of the views, as `draw_epoch` draws them.
+_BYTES_PER_LABELLED, _BYTES_PER_UNLABELLED = 25, 90
+
+
+def check_plan_fits(config: Config) -> None:
+    """Make sure that the plan of an epoch fits into memory.
+
+    Raises:
+        SemcoError: it does not.
+    """
+    size = config.steps_per_epoch * (
+        config.batch_size * _BYTES_PER_LABELLED + config.unlabelled_batch * _BYTES_PER_UNLABELLED
+    )
+    if size > 0.5 * available_memory():
+        raise SemcoError(
+            f"--n-imgs-per-epoch {config.n_imgs_per_epoch} with --mu {config.mu} needs {size / 2**30:,.0f} GiB of memory "
+            "for the plan of an epoch: lower it and raise --n-epoches"
+        )
 
 
 class Views:
     """Draws plans and executes them on the world's device, this process's share of each batch."""
 
     def __init__(self, config: Config, data: TrainingData, *, world: World) -> None:
+        data = place_pixels(data, config.data_device, world.device)
         self._config, self._data, self._world = config, data, world
         self._shape = BatchShape(
             steps=config.steps_per_epoch, labelled=config.batch_size, unlabelled=config.unlabelled_batch

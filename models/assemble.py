@@ -1,11 +1,13 @@
 """Config and label semantics -> a Trainer that is ready to fit."""
 
 import logging
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from models.cuda_graph import CapturedStep
 from models.ema import ModelEma
 from models.label_guessor import LabelGuessor
 from models.optim import build_optimizer
@@ -18,12 +20,12 @@ from models.precision import (
     import_apex_amp,
     is_worthwhile,
 )
-from models.trainer import Method, Schedule, Trainer
+from models.trainer import Method, Schedule, StepComputation, Trainer
 from models.two_head import build_model, resolve_backbone
 from models.weights import load_matching_weights
 from utils.config import Config
 from utils.distributed import World
-from utils.errors import SemcoError
+from utils.errors import SemcoError, one_line
 from utils.label_semantics import LabelSemantics
 from utils.seeding import Draws, Purpose
 
@@ -37,19 +39,34 @@ def starts_pretrained(config: Config) -> bool:
     return resolve_backbone(config.model_backbone, config.im_size) != "wres" and config.imgnet_pretrained
 
 
-def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sample: Tensor) -> Trainer:
-    """Build model, average, guessor, optimiser and precision on the world's device.
+def build_network(config: Config, semantics: LabelSemantics, *, world: World) -> nn.Module:
+    """Build the network with the weights that it starts from. It needs no image, so its faults come before hours of decoding.
+
+    Raises:
+        SemcoError: weights that cannot be had or loaded, number formats or apex that cannot be used.
+    """
+    if config.amp and config.amp_dtype == "float16" and world.device.type == "cpu":
+        raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
+    if config.amp and config.amp_backend == "apex":
+        import_apex_amp()
+    if config.cuda_graph and world.device.type != "cuda":
+        raise SemcoError("--cuda-graph needs a CUDA GPU: drop the flag, or pass --device cuda")
+    if config.cuda_graph and world.size > 1:
+        raise SemcoError("--cuda-graph is for one GPU: drop the flag, or pass --no-parallel")
+    return _build_network(config, num_classes=len(semantics.vectors), embedding_dim=semantics.vectors.shape[1])
+
+
+def build_trainer(
+    config: Config, network: nn.Module, semantics: LabelSemantics, *, world: World, sample: Tensor
+) -> Trainer:
+    """Put average, guessor, optimiser and precision around a network, on the world's device.
 
     Args:
         sample: a batch of normalised views (n, 3, H, W) on the device, on which number formats are timed.
-
-    Raises:
-        SemcoError: weights that cannot be had or loaded, apex that cannot be used.
     """
     device = world.device
     class_vectors, groups = torch.from_numpy(semantics.vectors), torch.from_numpy(semantics.grouping.ids)
-    model = _build_network(config, num_classes=len(class_vectors), embedding_dim=class_vectors.shape[1])
-    model = model.to(device, memory_format=torch.channels_last)
+    model = network.to(device, memory_format=torch.channels_last)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if world.size > 1 else model
@@ -63,7 +80,7 @@ def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sa
         precision = ApexPrecision(amp)
     LOGGER.info("computing in %s on %s", precision.name, _device_name(device))
     return Trainer(
-        network=_for_several_processes(model, world),
+        network=_for_several_processes(torch.compile(model) if config.compile else model, world),
         model=model,
         ema=ModelEma(model, decay=config.ema_alpha),
         guessor=LabelGuessor(class_vectors, groups, thr_emb=config.thr_emb).to(device),
@@ -80,6 +97,7 @@ def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sa
             es_metric=config.es_metric,
         ),
         device=device,
+        capture=_capture(config, precision),
         reduce=world.sum,
         world_size=world.size,
     )
@@ -87,6 +105,11 @@ def build_trainer(config: Config, semantics: LabelSemantics, *, world: World, sa
 
 def _build_network(config: Config, *, num_classes: int, embedding_dim: int) -> nn.Module:
     backbone = resolve_backbone(config.model_backbone, config.im_size)
+    if config.imgnet_weights is not None and not starts_pretrained(config):
+        raise SemcoError(
+            f"--imgnet-weights {config.imgnet_weights} does nothing: this run's {backbone} starts from random weights; "
+            "drop it, or train a pretrained resnet18 or resnet50"
+        )
     # One seed for all of torch's draws from here on: the network's first weights are the only ones.
     torch.manual_seed(int(Draws(config.seed, Purpose.MODEL).integers(2**31, 1)[0]))
     model = build_model(
@@ -114,15 +137,13 @@ def _build_network(config: Config, *, num_classes: int, embedding_dim: int) -> n
         LOGGER.info("loaded %d tensors from %s", len(report.loaded), config.checkpoint_path)
         for what in ("missing", "unexpected", "mismatched"):
             if names := getattr(report, what):
-                LOGGER.warning("%s in the checkpoint, not loaded: %s", what, ", ".join(names))
+                LOGGER.warning("%s in the checkpoint, not loaded: %s", what, one_line(", ".join(names)))
     return model
 
 
 def _build_precision(config: Config, model: nn.Module, sample: Tensor) -> Precision:
     if not config.amp:
         return TorchPrecision(sample.device, torch.float32)
-    if config.amp_dtype == "float16" and sample.device.type == "cpu":
-        raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
 
     def is_bfloat16_faster() -> bool:
         gain = bfloat16_gain(model, sample)
@@ -132,6 +153,17 @@ def _build_precision(config: Config, model: nn.Module, sample: Tensor) -> Precis
     return TorchPrecision(
         sample.device, choose_dtype(sample.device, config.amp_dtype, is_bfloat16_faster=is_bfloat16_faster)
     )
+
+
+def _capture(config: Config, precision: Precision) -> Callable[[StepComputation], StepComputation]:
+    """What makes a step of its computation: a CUDA graph where one is asked for."""
+    if not config.cuda_graph:
+        return lambda compute: compute
+    if precision.name not in ("float32", "bfloat16"):
+        raise SemcoError(
+            f"--cuda-graph cannot scale losses as {precision.name} does: pass --amp-dtype bfloat16 or --no-amp"
+        )
+    return CapturedStep
 
 
 def _for_several_processes(model: nn.Module, world: World) -> nn.Module:

@@ -1,14 +1,13 @@
 """torchvision's ResNet-18 and ResNet-50 as feature extractors, from scratch or from ImageNet weights."""
 
-import pickle
 import urllib.error
 from pathlib import Path
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
 from utils.errors import SemcoError
+from utils.plain_tensors import check_tensors, read_tensors
 
 _NETWORKS = {
     "resnet18": (resnet18, ResNet18_Weights.IMAGENET1K_V1),
@@ -29,10 +28,10 @@ def build_resnet(name: str, *, pretrained: bool, weights_file: Path | None = Non
     build, weights = _NETWORKS[name]
     network = build(weights=None)
     if pretrained:
-        state = _download(name, weights) if weights_file is None else _read(weights_file)
+        state = _download(name, weights) if weights_file is None else _read(weights_file, name)
         try:
             network.load_state_dict(state)
-        except (RuntimeError, TypeError, AttributeError) as error:
+        except RuntimeError as error:
             raise SemcoError(f"the weights in {weights_file} are not torchvision's for {name}: {_REMEDY}") from error
     num_features = network.fc.in_features
     network.fc = nn.Identity()
@@ -49,10 +48,9 @@ def _download(name: str, weights) -> dict:
         ) from error
 
 
-def _read(path: Path) -> dict:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise SemcoError(f"--imgnet-weights {path} does not exist: {_REMEDY}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise SemcoError(f"--imgnet-weights {path} is damaged or holds more than weights: {_REMEDY}") from error
+def _read(path: Path, name: str) -> dict[str, Tensor]:
+    state = read_tensors(path, what="--imgnet-weights", remedy=_REMEDY)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise SemcoError(f"the weights in {path} are not torchvision's for {name}: {_REMEDY}")
+    check_tensors(state, path, what="--imgnet-weights")
+    return state

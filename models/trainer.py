@@ -18,6 +18,7 @@ from utils.errors import SemcoError
 from utils.metrics import is_better
 from utils.schedules import cosine_learning_rate
 
+StepComputation = Callable[[Tensor, Tensor], None]
 # How often the device's sums are read: rare enough to cost nothing, often enough to stop a broken run soon.
 _STEPS_BETWEEN_READS = 20
 
@@ -65,6 +66,7 @@ class Trainer:
     Args:
         network: what is called, `model` itself or its wrapper for several processes.
         model: the network whose parameters are trained and averaged.
+        capture: makes a faster callable of the step's computation, such as `models.cuda_graph.CapturedStep`.
         reduce: adds a tensor up over all processes, which are `world_size`.
     """
 
@@ -80,6 +82,7 @@ class Trainer:
         method: Method,
         schedule: Schedule,
         device: torch.device,
+        capture: Callable[[StepComputation], StepComputation] = lambda compute: compute,
         reduce: Callable[[Tensor], Tensor] = lambda values: values,
         world_size: int = 1,
     ) -> None:
@@ -89,18 +92,26 @@ class Trainer:
         self._reduce, self._world_size = reduce, world_size
         self._sums = torch.zeros(len(LossParts._fields), device=device)
         self._broken_at = torch.full((), -1, dtype=torch.int64, device=device)
+        # On the device like the learning rate: a captured step reads both from where they lie.
+        self._step = torch.zeros((), dtype=torch.int64, device=device)
+        self._compute = capture(self._compute_step)
 
     def train_step(self, images: Tensor, labels: Tensor, *, step: int) -> None:
         """Make step `step` of the run from one batch of views (labelled weak, unlabelled weak, strong) and labels (B,)."""
         lr = cosine_learning_rate(step, total_steps=self.schedule.total_steps, base=self.schedule.lr)
         set_learning_rate(self.optimizer, lr)
+        self._step.fill_(step)
+        self._compute(images, labels)
+
+    def _compute_step(self, images: Tensor, labels: Tensor) -> None:
+        """Forward, loss, backward, optimiser, average, figures: kernels alone, nothing that depends on their results."""
         with self.precision.forward():
             output = self.network(images)
         parts = self._loss(output.logits, output.embedding, labels)
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.step(parts.total, self.optimizer)
         self.ema.update()
-        self._record(parts, step)
+        self._record(parts)
 
     def _loss(self, logits: Tensor, embedding: Tensor, labels: Tensor) -> LossParts:
         num_labelled = len(labels)
@@ -124,12 +135,12 @@ class Trainer:
             **shared,
         )
 
-    def _record(self, parts: LossParts, step: int) -> None:
+    def _record(self, parts: LossParts) -> None:
         """Add the step's figures up on the device: nothing here waits for it."""
         values = torch.stack([part.detach().float() for part in parts])
         self._sums += values
         broken = ~torch.isfinite(values[0]) & (self._broken_at < 0)
-        self._broken_at = torch.where(broken, step, self._broken_at)
+        self._broken_at.copy_(torch.where(broken, self._step, self._broken_at))
 
     def _read(self, steps: int) -> dict[str, float]:
         """Read the means over `steps` steps; this waits for the device."""

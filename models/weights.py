@@ -1,15 +1,13 @@
 """Start a network from a checkpoint, this project's or the paper's: what fits is loaded, what does not is listed."""
 
-import pickle
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from utils.errors import SemcoError
+from utils.plain_tensors import check_tensors, read_tensors
 
 # Where checkpoints keep their weights, the averaged ones first; the paper project's release is one of these layouts.
 _PLACES = ("ema", "ema_model", "model_ema", "model", "model_state", "model_state_dict", "state_dict", "net")
@@ -31,13 +29,14 @@ def load_matching_weights(model: nn.Module, path: Path) -> LoadReport:
     Raises:
         SemcoError: the file is missing, damaged, holds more than plain data, or nothing in it fits.
     """
-    found = _find_weights(_read(path), path)
+    found = _find_weights(read_tensors(path, what="checkpoint", remedy="check --checkpoint-path"), path)
     own = model.state_dict()
     fitting = {name: value for name, value in found.items() if name in own and own[name].shape == value.shape}
     if not any(value.ndim for value in fitting.values()):
         raise SemcoError(
             f"nothing in checkpoint {path} fits this network: choose the backbone that it was trained with"
         )
+    check_tensors(fitting, path, what="checkpoint")
     model.load_state_dict(fitting, strict=False)
     return LoadReport(
         loaded=list(fitting),
@@ -45,19 +44,6 @@ def load_matching_weights(model: nn.Module, path: Path) -> LoadReport:
         unexpected=[name for name in found if name not in own],
         mismatched=[name for name in found if name in own and name not in fitting],
     )
-
-
-def _read(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise SemcoError(f"checkpoint {path} does not exist: check --checkpoint-path") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise SemcoError(
-            f"checkpoint {path} is damaged or holds more than tensors and was not loaded: choose another one"
-        ) from error
 
 
 def _find_weights(content: Any, path: Path) -> dict[str, Tensor]:

@@ -69,3 +69,9 @@ def write_split(path: Path, folder: Path, *, per_class: int) -> None:
     table = pd.read_feather(folder / "labels" / "labels_train.feather").sort_values("id")
     chosen = table.groupby("class").head(per_class)
     dump_pickle(path, {f"train/{file}": name for file, name in zip(chosen["id"], chosen["class"], strict=True)})
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Spare tests of the way to a run the second that its pictures take."""
+    monkeypatch.setattr("utils.run_dir.RunDir.draw_pictures", lambda *_: None)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-import pillow_reference as reference
+from benchmarks import pillow_views as reference
 from loaders.augment import cutout, strong_views
 from loaders.plan import Op, StrongPlan, draw_strong
 from loaders.warp import WARPS

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-import pillow_reference as reference
+from benchmarks import pillow_views as reference
 from loaders.batches import EvaluationBatches, Normalise, TrainBatches, TrainingPool
 from loaders.image_store import FileStore, pack
 from loaders.plan import BatchShape, draw_epoch

@@ -30,7 +30,7 @@ def test_class_names_in_every_format(tmp_path):
         ("cat", "expected a list"),
         (["cat", 3], "expected a list"),
         ({"cat": 1}, "expected a list"),
-        (["cat", " "], "expected a list"),
+        (["cat", " "], "' ' is empty"),
     ],
 )
 def test_bad_class_lists(tmp_path, content, words):

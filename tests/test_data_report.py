@@ -33,7 +33,7 @@ def test_report(root):
         "14 images, 2 to 2 a class; ",
         f"split.pkl, fingerprint {fingerprint}",
         "28 images\n",
-        "14 images, 2 to 2 a class; all images with a class, of test/",
+        f"14 images, 2 to 2 a class; all 14 images of {root / 'toy' / 'test'}",
         "width x height 32 x 32 to 34 x 32",
         "computed from the training images",
     ):
@@ -51,6 +51,6 @@ def test_missing_classes_and_validation_from_train(root):
     assert "no labelled image of 3 classes" in text
     assert "'house', 'sea'" in text
     assert "2 images, 0 to 2 a class; " in text
-    assert "valid.json, of train/" in text
+    assert f"2 images of {root / 'valid.json'}" in text
     assert "not used with --lam-u 0" in text
     assert "width x height" not in text

@@ -1,11 +1,12 @@
 """Images of every mode load sensibly; damaged ones are named."""
 
 import io
+import os
 
 import numpy as np
 import pytest
 import torchvision
-from PIL import Image, ImageOps
+from PIL import EpsImagePlugin, Image, ImageOps
 
 from loaders.decode import decode_image
 from sample_images import photo_crops
@@ -119,3 +120,43 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(SemcoError, match="bomb.png is too large"):
             decode_image(path, 32)
+
+
+def test_bombs_that_grow_when_resized(tmp_path):
+    for name, size in (("tall.png", (1, 900_000)), ("wide.png", (900_000, 1))):
+        path = _saved(Image.new("1", size), tmp_path / name)
+        with pytest.raises(SemcoError, match=f"{name} is too large"):
+            decode_image(path, 32)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_pixels_must_be_finite(tmp_path, value):
+    pixels = np.zeros((20, 20), dtype=np.float32)
+    pixels[3, 4] = value
+    path = _saved(Image.fromarray(pixels), tmp_path / "a.tif")
+    with pytest.raises(SemcoError, match="not finite"):
+        decode_image(path, 20)
+
+
+def test_postscript_is_never_interpreted(tmp_path, monkeypatch):
+    """Pillow would hand it to whatever is called `gs`."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    (tmp_path / "gs").write_text(f"#!/bin/sh\n: > {tmp_path}/executed\n")
+    (tmp_path / "gs").chmod(0o755)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EOF\n")
+    with pytest.raises(SemcoError, match="a.png cannot be decoded"):
+        decode_image(path, 32)
+    assert not (tmp_path / "executed").exists()
+    with Image.open(path) as image, pytest.raises(OSError):
+        image.load()
+    assert (tmp_path / "executed").exists()
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "zero.png"):
+        with pytest.raises(SemcoError, match=f"{name} cannot be decoded"):
+            decode_image(tmp_path / name, 32)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as tv
 
-import pillow_reference as reference
+from benchmarks import pillow_views as reference
 from loaders.image_store import FileStore, pack
 from loaders.plan import CropPlan
 from sample_images import extreme_images, photo_crops, to_array

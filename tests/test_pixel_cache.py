@@ -1,6 +1,7 @@
 """However the pixels are kept, the crops are the same; caches are found again and never trusted blindly."""
 
 import dataclasses
+import json
 import os
 
 import numpy as np
@@ -122,5 +123,45 @@ def test_read_only_dataset_caches_elsewhere(tmp_path, monkeypatch):
 
 def test_auto_falls_back_when_nothing_holds_the_pixels(request_, monkeypatch):
     monkeypatch.setattr(pixel_cache, "available_memory", lambda: 0)
-    monkeypatch.setattr(pixel_cache, "_can_hold", lambda *_: False)
+    monkeypatch.setattr(pixel_cache, "can_hold", lambda *_: False)
     assert isinstance(open_store(request_).store, FileStore)
+
+
+def _rewrite(path, change):
+    """Change the header of a cache file, and what follows it, but not its length."""
+    content = path.read_bytes()
+    header = json.loads(content[len(pixel_cache._MAGIC) : 4096].split(b"\n", 1)[0])
+    head = pixel_cache._MAGIC + json.dumps(change(header)).encode() + b"\n"
+    path.write_bytes(head + bytes(4096 - len(head)) + content[4096:])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: [],
+        lambda header: {"images": 10},
+        lambda header: {**header, "pixels": -1},
+        lambda header: {**header, "pixels": 1.5},
+        lambda header: {**header, "pixels": header["pixels"] - 8, "images": header["images"] + 3},
+    ],
+)
+def test_a_cache_that_lies_is_refused(request_, change):
+    """Sizes that do not fit the pixels would make crops of other memory."""
+    open_store(request_)
+    (path,) = request_.cache_folder.glob("*.pixels")
+    _rewrite(path, change)
+    with pytest.raises(SemcoError, match=r"image cache .*delete it"):
+        open_store(request_)
+
+
+@pytest.mark.parametrize("mode", pixel_cache.MODES)
+def test_needed_images_must_be_whole_and_leave_nothing(request_, mode):
+    for row in (4, 7):
+        request_.paths[row].write_bytes(b"no image")
+    for needed, words in (({1, 4, 7}, r"4\.png .*\(and 1 more\)"), ({7}, r"7\.png .*skip-bad-images$")):
+        with pytest.raises(SemcoError, match=words):
+            open_store(dataclasses.replace(request_, mode=mode, needed=frozenset(needed)))
+        assert not request_.cache_folder.exists()
+    assert sorted(open_store(dataclasses.replace(request_, mode=mode, needed=frozenset({1, 2}))).bad) == [4, 7]
+    with pytest.raises(SemcoError, match=r"4\.png"):
+        open_store(dataclasses.replace(request_, mode=mode, needed=frozenset({4})))

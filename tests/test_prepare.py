@@ -1,13 +1,18 @@
 """Sources become dataset folders, whole or not at all."""
 
+import functools
 import gzip
+import hashlib
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision import datasets
 
 from loaders.index import load_index
-from loaders.prepare.__main__ import main
+from loaders.prepare.__main__ import SOURCES, main
 from loaders.prepare.mnist import CLOTHES
 from sample_images import photo_crops
 
@@ -62,12 +67,10 @@ def test_imagefolder_mistakes(source, capsys):
     (source / "test" / "wasp").mkdir()
     Image.new("RGB", (9, 9)).save(source / "test" / "wasp" / "0.png")
     assert _imagefolder(source) == 2
-    assert "a class that train/ lacks" in capsys.readouterr().err
+    assert "a class that train lacks" in capsys.readouterr().err
     (source / "train" / "wasp").mkdir()
     assert _imagefolder(source) == 2
     assert "holds no image" in capsys.readouterr().err
-    assert _imagefolder(source / "train") == 2
-    assert "expected class folders" in capsys.readouterr().err
     assert _imagefolder(source / "gone") == 2
     assert "is no folder" in capsys.readouterr().err
     assert _imagefolder(source, name="../x") == 2
@@ -78,6 +81,21 @@ def test_a_failure_leaves_nothing(source, monkeypatch, capsys):
     monkeypatch.setattr("shutil.copyfile", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     assert _imagefolder(source) == 2
     assert "no space left" in capsys.readouterr().err
+    assert list((source.parent / "out").iterdir()) == []
+
+
+def test_a_source_that_may_not_be_read(source, monkeypatch, capsys):
+    monkeypatch.setattr("pathlib.Path.iterdir", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied", path)))
+    assert _imagefolder(source) == 2
+    shown = capsys.readouterr().err
+    assert "cannot be read" in shown
+    assert "check who may read it" in shown
+
+
+def test_stopping_leaves_nothing(source, monkeypatch, capsys):
+    monkeypatch.setattr("shutil.copyfile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert _imagefolder(source) == 130
+    assert capsys.readouterr().err.endswith("stopped\n")
     assert list((source.parent / "out").iterdir()) == []
 
 
@@ -133,6 +151,36 @@ def test_damaged_idx_files(idx_folder, capsys):
     assert "lacks t10k-images-idx3-ubyte" in capsys.readouterr().err
 
 
+class _SilentHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_mnist_is_downloaded(tmp_path, monkeypatch, capsys):
+    """From a server on this machine that stands for the web."""
+    web = tmp_path / "web"
+    rng = np.random.default_rng(0)
+    for prefix, count in (("train", 30), ("t10k", 20)):
+        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        _write_idx(web / f"{prefix}-images-idx3-ubyte", images, zipped=True)
+        _write_idx(web / f"{prefix}-labels-idx1-ubyte", np.arange(count, dtype=np.uint8) % 10, zipped=True)
+    checksums = [(path.name, hashlib.md5(path.read_bytes()).hexdigest()) for path in web.iterdir()]
+    monkeypatch.setattr(datasets.MNIST, "resources", checksums)
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["file:///no/such/folder/"])
+    arguments = ["mnist", "--source", str(tmp_path / "src"), "--output", str(tmp_path / "out"), "--download"]
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert "error: MNIST cannot be fetched into" in shown
+    assert len([line for line in shown.splitlines() if line.startswith("error")]) == 1
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_SilentHandler, directory=web)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        assert main(arguments) == 0
+        server.shutdown()
+    assert "30 train images, 20 test images, 10 classes; written" in capsys.readouterr().out
+    assert load_index(tmp_path / "out" / "mnist", "train").class_names[4] == "one"
+
+
 def test_output_is_required(source, monkeypatch, capsys):
     monkeypatch.delenv("SEMCO_DATA_PATH", raising=False)
     assert main(["imagefolder", "--source", str(source), "--dataset-name", "x"]) == 2
@@ -142,4 +190,22 @@ def test_output_is_required(source, monkeypatch, capsys):
 def test_help_names_the_sources(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "imagefolder" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown or f"  {name}\n" in shown for name in SOURCES)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_help_of_each_source(name, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([name, "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for flag in ("--source", "--dataset-name", "--output", "--no-progress-bar"):
+        assert flag in shown
+    assert ("--link" in shown) == SOURCES[name].LINKS
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", ""])
+def test_names_that_are_no_folder(source, name, capsys):
+    assert _imagefolder(source, name=name) == 2
+    assert "--dataset-name" in capsys.readouterr().err

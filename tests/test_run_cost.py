@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from loaders.batches import EvaluationBatch, TrainBatch
-from models.assemble import build_trainer
+from models.assemble import build_network, build_trainer
 from models.run_cost import RunCost, format_cost, measure_cost
 from utils.command_line import parse_config
 from utils.distributed import World
@@ -45,7 +45,9 @@ def _trainer():
     config = parse_config(["--train-split-pickle", "x", "--no-amp", *flags])
     vectors = np.eye(7, dtype=np.float32)
     semantics = LabelSemantics(matches=(), vectors=vectors, grouping=group_labels(vectors), warnings=())
-    return build_trainer(config, semantics, world=World(0, 1, CPU), sample=torch.zeros(4, 3, 16, 16))
+    world = World(0, 1, CPU)
+    network = build_network(config, semantics, world=world)
+    return build_trainer(config, network, semantics, world=world, sample=torch.zeros(4, 3, 16, 16))
 
 
 def _epochs(seen):

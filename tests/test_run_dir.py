@@ -4,19 +4,19 @@ import dataclasses
 import json
 import logging
 import os
+import tempfile
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from utils import run_dir
 from utils.checkpoint import load_checkpoint
 from utils.command_line import parse_config
 from utils.errors import SemcoError
 from utils.label_grouping import Grouping
 from utils.label_matching import LabelMatch
 from utils.label_semantics import LabelSemantics
-from utils.run_dir import RunDir, check_output_folder, create_run_folder, environment, logging_for
+from utils.run_dir import RunDir, check_output_folder, create_run_folder, logging_for
 
 RECORD = {
     "epoch": 1, "step": 10, "loss": 2.5, "mask_rate": 0.25, "emb_mask_rate": 0.5, "lr": 0.03, "images_per_second": 99.0,
@@ -107,16 +107,11 @@ def test_output_folder(config, tmp_path, monkeypatch):
     (tmp_path / "plain").write_text("")
     with pytest.raises(SemcoError, match="is a file, not a folder"):
         check_output_folder(tmp_path / "plain" / "runs")
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkdtemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "denied")))
+        with pytest.raises(SemcoError, match="may not be written"):
+            check_output_folder(tmp_path / "new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["plain"]
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(SemcoError, match="may not be written"):
-        check_output_folder(tmp_path / "new")
     with pytest.raises(SemcoError, match="cannot write"):
         RunDir(dataclasses.replace(config, dataset_name="x"), num_labelled=1)
-
-
-def test_environment(monkeypatch):
-    facts = environment()
-    assert facts["torch"]
-    assert facts["python"].count(".") == 2
-    monkeypatch.setattr(run_dir.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError("git")))
-    assert environment()["git_commit"] is None

@@ -1,5 +1,7 @@
 """The program that makes and checks splits: its files, its flags, safe to run twice."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -68,6 +70,7 @@ def test_formats_and_validation_from_train(root, format_, suffix):
 
 def test_a_dataset_without_test_images(root, capsys):
     (root / "toy" / "labels" / "labels_test.feather").unlink()
+    shutil.rmtree(root / "toy" / "test")
     assert _run(root, "--instances-per-label", "3") == 0
     assert "--valid-per-label" in capsys.readouterr().err
     assert _names(root) == ["toy_classes.pkl", "toy_labelled_data_3_seed0.pkl"]

@@ -58,7 +58,7 @@ def test_fingerprint_ignores_the_order(tmp_path):
         ({"valid/a.png": "cat"}, "expected train/<id>"),
         ({"train/": "cat"}, "expected train/<id>"),
         ({"train/a.png": 3}, "expected train/<id> or test/<id> to a class name"),
-        ({5: "cat"}, "maps 5"),
+        ({5: "cat"}, "maps int to str"),
         ({"train/../../x": "cat"}, "not inside the dataset folder"),
         ({"train//etc/passwd": "cat"}, "not inside the dataset folder"),
         ({"train/a.png": "cat", "test/b.png": "cat"}, "mixes train/ and test/"),
@@ -119,6 +119,45 @@ def test_splits_of_another_dataset(tmp_path, index, content, words):
     with pytest.raises(SemcoError) as caught:
         locate_split(_split(tmp_path, content), index)
     assert words in str(caught.value)
+
+
+_GOOD_FILES = {
+    "a.json": b'{"train/a.png": "cat", "train/b.png": "bee"}',
+    "a.csv": b"train/a.png,cat\ntrain/b.png,bee\n",
+    "a.pkl": pickle.dumps({"train/a.png": "cat", np.str_("train/b.png"): "bee"}, protocol=4),
+    "b.pkl": pickle.dumps({"train/a.png": "cat", "train/b.png": "bee"}, protocol=0),
+    "list.json": b'["cat", "bee"]',
+    "list.csv": b"cat\nbee\n",
+    "list.pkl": pickle.dumps(["cat", "bee"], protocol=2),
+}
+
+
+@st.composite
+def _damaged(draw, good: dict[str, bytes]) -> tuple[str, bytes]:
+    """A file's name and its bytes: some changed, some put in, the end cut off, or anything at all."""
+    name = draw(st.sampled_from(sorted(good)))
+    content = bytearray(good[name])
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.integers(0, len(content)))
+        content[place : place + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
+    return name, bytes(content[: draw(st.integers(0, len(content)))]) if draw(st.booleans()) else bytes(content)
+
+
+@pytest.mark.parametrize("read", [read_split, read_class_names])
+@settings(max_examples=200, deadline=5000)
+@given(_damaged(_GOOD_FILES) | st.tuples(st.sampled_from(sorted(_GOOD_FILES)), st.binary(max_size=60)))
+def test_any_damage_gives_plain_names_or_one_error(tmp_path_factory, read, file):
+    name, content = file
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    try:
+        found = read(path)
+    except SemcoError as error:
+        assert str(error).isprintable()
+        assert name in str(error)
+    else:
+        names = found if read is read_class_names else [*found.classes, *found.classes.values()]
+        assert all(type(text) is str and text.strip() and text.isprintable() for text in names)
 
 
 @settings(deadline=None)  # each example waits for the disk

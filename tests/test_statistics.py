@@ -1,12 +1,17 @@
 """Mean and standard deviation of a dataset."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from conftest import make_dataset
 from loaders.image_store import FileStore, pack
 from loaders.statistics import KNOWN, pixel_statistics
 from sample_images import photo_crops
+from short_runs import split_and_train
+from utils.errors import SemcoError
 from utils.progress import Progress
 
 SILENT = Progress(enabled=False)
@@ -34,6 +39,38 @@ def test_images_in_files(tmp_path):
     assert computed.mean == pytest.approx((images / 255.0).mean((0, 1, 2)), abs=1e-12)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"mean": 1, "std": 2}'])
+def test_a_damaged_cache_is_named(tmp_path, content):
+    (tmp_path / "statistics.json").write_text(content)
+    with pytest.raises(SemcoError, match=r"statistics\.json is damaged: delete it|holds no means"):
+        pixel_statistics(
+            pack(photo_crops(1, 32, 32)), im_size=32, cache_file=tmp_path / "statistics.json", progress=SILENT
+        )
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_measures_once_however_pixels_are_kept(tmp_path):
+    make_dataset(tmp_path / "data", "toy", ("ant", "bee"), train=6, test=2)
+    first = split_and_train(tmp_path, "toy", "--cache-imgs", "none")
+    (file,) = (tmp_path / "data" / "toy" / ".cache").glob("*.statistics.json")
+    shutil.rmtree(tmp_path / "runs")
+    second = split_and_train(tmp_path, "toy", "--cache-imgs", "none")
+    assert (first["statistics"], second["statistics"]) == (
+        "computed from the training images",
+        f"computed, from {file.name}",
+    )
+    assert (first["mean"], first["std"]) == (second["mean"], second["std"])
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_where_nothing_may_be_written_statistics_are_measured_each_time(tmp_path, monkeypatch):
+    make_dataset(tmp_path / "data", "toy", ("ant", "bee"), train=6, test=2)
+    for module in ("pixel_cache", "training_data"):
+        monkeypatch.setattr(f"loaders.{module}.can_hold", lambda *_: False)
+    assert split_and_train(tmp_path, "toy")["statistics"] == "computed from the training images"
+    assert not (tmp_path / "data" / "toy" / ".cache").exists()
+
+
 def test_a_flat_channel_does_not_divide_by_zero():
     images = np.zeros((3, 32, 32, 3), dtype=np.uint8)
     computed = pixel_statistics(pack(images), im_size=32, cache_file=None, progress=SILENT)
@@ -42,3 +79,21 @@ def test_a_flat_channel_does_not_divide_by_zero():
 
 def test_known_datasets_have_three_channels():
     assert all(len(entry.mean) == len(entry.std) == 3 for entry in KNOWN.values())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"mean": [0, 0, 0]}',
+        '{"mean": [0, 0, 0], "std": [0, 1, 1]}',
+        '{"mean": "abc", "std": [NaN, 1, 1]}',
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    store = pack([np.zeros((4, 4, 3), np.uint8)])
+    with pytest.raises(SemcoError, match=r"x\.json .*delete it"):
+        pixel_statistics(store, im_size=4, cache_file=tmp_path / "x.json", progress=SILENT)

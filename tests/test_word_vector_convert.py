@@ -113,7 +113,7 @@ def test_suffixes(tmp_path, name, layout, expected):
     ("content", "settings", "words"),
     [
         ({"a": [1.0, 2.0], "b": [np.nan, 1.0]}, {}, "the vector of 'b' is not finite"),
-        ({"a": [1.0, 2.0], "b": [1.0]}, {}, "shape (1,), expected (2,)"),
+        ({"a": [1.0, 2.0], "b": [1.0]}, {}, "has 1 numbers, expected 2"),
         ({"a": [1.0, 2.0], "b": [1.0, 3.0]}, {"dim": 3}, "3 principal components of 2 vectors of 2 dimensions"),
         ({"a": [1.0, 2.0]}, {"terms": ["c", "d"]}, "none of the 2 wanted terms"),
         ({"a": [1.0, 2.0], "b\nc": [1.0, 2.0]}, {}, "'b\\nc' cannot stand in a text file"),

@@ -120,9 +120,9 @@ def test_damaged_files(tmp_path, name, content, words):
         ("inf.txt", "a inf 1\nb 1 2\n", "not finite"),
         ("zero.txt", "a 0 0\nb 1 2\n", "is zero"),
         ("words.txt", "a 1 two\nb 1 2\n", "line 1 holds something that is no number"),
-        ("ragged.pkl", pickle.dumps({"b": [1.0, 2.0], "a": [1.0]}), "shape (1,), expected (2,)"),
-        ("matrix.pkl", pickle.dumps({"b": [1.0, 2.0], "a": np.ones((2, 1))}), "shape (2, 1)"),
-        ("text.pkl", pickle.dumps({"b": [1.0, 2.0], "a": "xy"}), "no number"),
+        ("ragged.pkl", pickle.dumps({"b": [1.0, 2.0], "a": [1.0]}), "has 1 numbers, expected 2"),
+        ("matrix.pkl", pickle.dumps({"b": [1.0, 2.0], "a": np.ones((2, 1))}), "no row of numbers"),
+        ("text.pkl", pickle.dumps({"b": [1.0, 2.0], "a": "xy"}), "no row of numbers"),
         ("nan.csv", "a,nan,1\nb,1,2\n", "not finite"),
     ],
 )
@@ -150,3 +150,36 @@ def test_any_bytes_give_vectors_or_one_error(tmp_path_factory, content, name):
         opened.select(opened.terms[:3])
     except SemcoError as error:
         assert "\n" not in str(error)
+
+
+_GOOD_FILES = {
+    "a.txt": PLAIN.encode(),
+    "headed.txt": HEADED.encode(),
+    "conceptnet.txt": CONCEPTNET.encode(),
+    "a.txt.gz": gzip.compress(HEADED.encode(), mtime=0),
+    "a.pkl": pickle.dumps(dict(zip(TERMS, VECTORS, strict=True)), protocol=4),
+    "lists.pkl": pickle.dumps({term: vector.tolist() for term, vector in zip(TERMS, VECTORS, strict=True)}, protocol=2),
+    "a.csv": ROWS[0].replace(" ", ",").encode() + b"\n" + ROWS[2].replace(" ", ",").encode() + b"\n",
+}
+
+
+@settings(max_examples=300, deadline=5000)
+@given(st.sampled_from(sorted(_GOOD_FILES)), st.data())
+def test_any_damage_gives_vectors_or_one_error(tmp_path_factory, name, data):
+    content = bytearray(_GOOD_FILES[name])
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content)))
+        content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content))
+    try:
+        opened = open_word_vectors(path)
+        vectors = opened.select(opened.terms)
+    except SemcoError as error:
+        assert str(error).isprintable()
+        assert name in str(error)
+    else:
+        assert vectors.shape == (len(opened.terms), opened.dim)
+        assert vectors.dtype == np.float32
+        assert np.isfinite(vectors).all()
+        assert (np.linalg.norm(vectors, axis=1) > 0).all()

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.config import Config, flag_name
+from utils.config_checks import check_config
 from utils.errors import SemcoError
 
+# In bytes. Files get names of their own below a folder that is given, so the whole limit of 4096 is not for the user.
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000
 _WORDS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 
 
@@ -41,6 +44,16 @@ class OneLineParser(argparse.ArgumentParser):
                 near = difflib.get_close_matches(flag, known, n=1)
                 self.error(f"unknown flag {flag}" + (f", did you mean {near[0]}?" if near else ""))
         return self.parse_args(expanded)
+
+    def _read_args_from_files(self, arg_strings: list[str]) -> list[str]:
+        try:
+            return super()._read_args_from_files(arg_strings)
+        except UnicodeDecodeError as error:
+            files = ", ".join(text for text in arg_strings if text.startswith("@"))
+            self.error(f"{files} is not text in UTF-8 ({error.reason})")
+        except RecursionError:
+            files = ", ".join(text for text in arg_strings if text.startswith("@"))
+            self.error(f"{files} reads itself, directly or through another file")
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Read one line of an `@file`: flags and values as in a shell, `#` starts a comment."""
@@ -75,6 +88,25 @@ class _Switch(argparse.Action):
         setattr(namespace, self.dest, said == positive)
 
 
+def path_argument(text: str) -> Path:
+    """Turn an argument into a path.
+
+    Raises:
+        argparse.ArgumentTypeError: no file can have this name.
+    """
+    try:
+        raw = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"the path {text!r} is not in UTF-8") from None
+    if not raw:
+        raise argparse.ArgumentTypeError("the path is empty")
+    if b"\0" in raw:
+        raise argparse.ArgumentTypeError(f"the path {text!r} holds a zero byte")
+    if len(raw) > _LONGEST_PATH or max(map(len, raw.split(b"/"))) > _LONGEST_NAME:
+        raise argparse.ArgumentTypeError(f"the path {text[:50]!r}... is too long for a path")
+    return Path(text)
+
+
 def environment_path(variable: str) -> Path | None:
     """The path that an environment variable holds, None when it is unset or empty."""
     return Path(os.environ[variable]) if os.environ.get(variable) else None
@@ -98,7 +130,7 @@ def parse_config(arguments: Sequence[str]) -> Config:
         SemcoError: a mistake in the arguments.
     """
     config = Config(**vars(build_parser().parse(arguments)))
-    config.validate()
+    check_config(config)
     return config
 
 
@@ -151,13 +183,15 @@ def _reader(entry: dataclasses.Field, kind: type):
             return words[text.lower()]
         if choices and text not in choices:
             raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
+        if kind is Path:
+            return path_argument(text)
         if not text:
             raise argparse.ArgumentTypeError("the value is empty")
         try:
             return kind(text)
         except ValueError:
             wanted = {int: "a whole number", float: "a number"}[kind]
-            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
+            raise argparse.ArgumentTypeError(f"{text[:50]!r} is not {wanted}") from None
 
     return read
 

@@ -1,6 +1,11 @@
 """What a user can mend, as opposed to a bug."""
 
 
+def one_line(text: str) -> str:
+    """Spell out what is not printable: names from files may hold line breaks or terminal escapes."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 class SemcoError(Exception):
     """A user's mistake. The message is one line: what is wrong, what was expected, how to mend it.
 
@@ -9,5 +14,5 @@ class SemcoError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        # A file name or class name may hold line breaks or terminal escapes: the promise of one plain line must survive them.
-        super().__init__("".join(char if char.isprintable() else repr(char)[1:-1] for char in message))
+        # The promise of one plain line must survive whatever is named in it.
+        super().__init__(one_line(message))

@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from utils.errors import SemcoError
 
+# Each compared with every term at once: 16 rows of half a million similarities are 35 MB.
+_NAMES_AT_ONCE = 16
 # Words that carry no meaning of their own: never a head noun, never a half of a bigram.
 FUNCTION_WORDS = frozenset(
     (
@@ -78,17 +81,22 @@ def match_labels(
     rank = {term: place for place, term in reversed(list(enumerate(vocabulary)))}
     given = _check_overrides(overrides or {}, class_names, rank, vocabulary)
     alphabet: list[str] = []
-    entries: list[LabelMatch | Unmatched] = []
+    found: dict[str, tuple[str, str]] = {}
     for label in class_names:
-        found = (given[label], "given") if label in given else _match(normalise(label), rank)
-        if found is None:
+        match = (given[label], "given") if label in given else _match(normalise(label), rank)
+        if match is None:
             alphabet = alphabet or sorted(set("".join(vocabulary)))
-            found = _one_edit(normalise(label), rank, alphabet)
-        if found is None:
-            entries.append(Unmatched(label, nearest_terms(label, vocabulary)))
-        else:
-            entries.append(LabelMatch(label, *found))
-    return MatchResult(tuple(entries))
+            match = _one_edit(normalise(label), rank, alphabet)
+        if match is not None:
+            found[label] = match
+    missing = [label for label in class_names if label not in found]
+    near = dict(zip(missing, nearest_terms(missing, vocabulary), strict=True))
+    return MatchResult(
+        tuple(
+            LabelMatch(label, *found[label]) if label in found else Unmatched(label, near[label])
+            for label in class_names
+        )
+    )
 
 
 def check_class(label: str, class_names: Sequence[str]) -> None:
@@ -103,10 +111,18 @@ def check_class(label: str, class_names: Sequence[str]) -> None:
         )
 
 
-def nearest_terms(label: str, vocabulary: Sequence[str], count: int = 3) -> tuple[str, ...]:
-    """The terms that are most like a class name by normalised Levenshtein similarity."""
-    found = process.extract(normalise(label), vocabulary, scorer=Levenshtein.normalized_similarity, limit=count)
-    return tuple(term for term, _, _ in found)
+def nearest_terms(labels: Sequence[str], vocabulary: Sequence[str], count: int = 3) -> list[tuple[str, ...]]:
+    """For each class name the terms that are most like it by normalised Levenshtein similarity, the first of equals first."""
+    found = []
+    for start in range(0, len(labels), _NAMES_AT_ONCE):
+        names = [normalise(label) for label in labels[start : start + _NAMES_AT_ONCE]]
+        rows = process.cdist(names, vocabulary, scorer=Levenshtein.normalized_similarity, dtype=np.float32)
+        for row in rows:
+            least = np.partition(row, -count)[-count] if len(row) > count else -np.inf
+            close = np.flatnonzero(row >= least)
+            best = close[np.argsort(-row[close], kind="stable")][:count]
+            found.append(tuple(vocabulary[place] for place in best))
+    return found
 
 
 def _match(name: str, rank: Mapping[str, int]) -> tuple[str, str] | None:
@@ -161,7 +177,7 @@ def _check_overrides(
         check_class(label, class_names)
         found = term if term in rank else normalise(term)
         if found not in rank:
-            near = ", ".join(nearest_terms(term, vocabulary))
+            near = ", ".join(nearest_terms([term], vocabulary)[0])
             raise SemcoError(
                 f"--label-terms gives {label!r} the term {term!r}, which has no vector; nearest terms: {near}"
             )

@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.atomic import write_text
 from utils.config import Config
-from utils.errors import SemcoError
+from utils.errors import SemcoError, one_line
 from utils.label_embedder import embed_texts, readable
 from utils.label_grouping import Grouping, group_labels
 from utils.label_matching import LabelMatch, MatchResult, check_class, match_labels
@@ -49,7 +49,7 @@ def describe_labels(config: Config, class_names: Sequence[str], *, progress: Pro
     word_vectors = open_word_vectors(config.word_vec_path, progress)
     result = match_labels(class_names, word_vectors.terms, overrides)
     if result.unmatched and config.unmatched_labels == "error":
-        raise _unmatched_error(result)
+        raise _unmatched_error(result, config.word_vec_path)
     return describe_matches(config, result, word_vectors)
 
 
@@ -112,7 +112,7 @@ def format_label_table(semantics: LabelSemantics) -> str:
     rows = [("class", "term", "rule", "group")]
     for place in np.argsort(grouping.ids, kind="stable"):
         match = semantics.matches[place]
-        rows.append((match.label, match.term or "-", match.rule, str(grouping.ids[place])))
+        rows.append((match.label, one_line(match.term) or "-", match.rule, str(grouping.ids[place])))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     head = f"{len(semantics.matches)} classes in {grouping.count} groups (eps {grouping.eps:g}, D {semantics.vectors.shape[1]})"
@@ -120,13 +120,20 @@ def format_label_table(semantics: LabelSemantics) -> str:
 
 
 def write_label_groups(path: Path, semantics: LabelSemantics) -> None:
-    """Write class, term, rule and group of every class as CSV, in the order of the classes."""
+    """Write class, term, rule and group of every class as CSV, in the order of the classes.
+
+    What a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("class", "term", "rule", "group"))
     for match, group in zip(semantics.matches, semantics.grouping.ids, strict=True):
-        writer.writerow((match.label, match.term, match.rule, group))
+        writer.writerow((_no_formula(match.label), _no_formula(match.term), match.rule, group))
     write_text(path, text.getvalue())
+
+
+def _no_formula(cell: str) -> str:
+    return f"'{cell}" if len(cell) > 1 and cell[0] in "=+-@" else cell
 
 
 def _vectors(result: MatchResult, word_vectors: WordVectors, seed: int) -> np.ndarray:
@@ -147,10 +154,12 @@ def _normal(draws: Draws, *shape: int) -> np.ndarray:
     return np.sqrt(-2.0 * np.log1p(-draws.uniform(*shape))) * np.cos(2.0 * np.pi * draws.uniform(*shape))
 
 
-def _unmatched_error(result: MatchResult) -> SemcoError:
-    names = "; ".join(f"{entry.label!r} (nearest: {', '.join(entry.nearest)})" for entry in result.unmatched)
+def _unmatched_error(result: MatchResult, path: Path) -> SemcoError:
+    names = "; ".join(
+        f"{entry.label!r} (nearest: {', '.join(term[:50] for term in entry.nearest)})" for entry in result.unmatched
+    )
     return SemcoError(
-        f"{len(result.unmatched)} of {len(result.entries)} class names match no word vector: {names}. "
+        f"{len(result.unmatched)} of {len(result.entries)} class names match no word vector of {path}: {names}. "
         "Give them terms with --label-terms FILE (CSV class,term), or random vectors with --unmatched-labels random"
     )
 

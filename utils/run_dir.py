@@ -7,24 +7,22 @@ import json
 import logging
 import logging.handlers
 import os
-import platform
-import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 from utils.atomic import write_error, write_text
 from utils.checkpoint import save_checkpoint
 from utils.config import Config
+from utils.environment import environment
 from utils.errors import SemcoError
 from utils.label_semantics import LabelSemantics, write_label_groups
 from utils.metrics import summarise
 
 LOGGER = logging.getLogger("semco")
 Method = TypeVar("Method", bound=Callable[..., None])
-_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
 # TensorBoard's groups: what is measured on the way belongs under train/, what the evaluation finds under valid/.
 _VALID = {"top1", "top5", "top1_emb", "top5_emb", "top1_combined", "valid_loss"}
 
@@ -142,11 +140,16 @@ def check_output_folder(output_dir: Path) -> None:
     Raises:
         SemcoError: it cannot be written, or is no folder.
     """
-    existing = next(parent for parent in (output_dir.absolute(), *output_dir.absolute().parents) if parent.exists())
+    path = output_dir.absolute()
+    existing = next(parent for parent in (path, *path.parents) if os.path.lexists(parent))
     if not existing.is_dir():
-        raise SemcoError(f"--output-dir {output_dir}: {existing} is a file, not a folder; choose another one")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise SemcoError(f"--output-dir {output_dir}: {existing} may not be written; choose another folder")
+        kind = "is a file, not a folder" if existing.exists() else "is a link that leads nowhere"
+        raise SemcoError(f"--output-dir {output_dir}: {existing} {kind}; choose another one")
+    try:
+        # Rights do not tell everything: nothing can be made in /proc, for example.
+        Path(tempfile.mkdtemp(prefix=".semco-", dir=existing)).rmdir()
+    except OSError as error:
+        raise SemcoError(f"--output-dir {output_dir}: {existing} may not be written; choose another folder") from error
 
 
 def create_run_folder(output_dir: Path, *, dataset: str, num_labelled: int, seed: int) -> Path:
@@ -194,29 +197,3 @@ def logging_for(*, talks: bool) -> Iterator[None]:
         for handler in handlers:
             LOGGER.removeHandler(handler)
             handler.close()
-
-
-def environment() -> dict[str, Any]:
-    """Versions, machine and git commit: what a result may depend on besides the flags."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "git_commit": _git_commit(),
-        **{name: _version(name) for name in _PACKAGES},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    """The commit of this code, with `-dirty` behind it where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

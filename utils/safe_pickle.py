@@ -3,6 +3,7 @@
 import collections
 import math
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,9 @@ class _Dtype:
 
     def __init__(self, *arguments: Any) -> None:
         dtype = np.dtype(arguments[0]) if isinstance(arguments[0], str) else None
-        if dtype is None or dtype.kind not in "biufcSUO" or dtype.subdtype or dtype.names:
-            raise _RefusedError(f"it asks for the dtype {arguments[0]!r}")
+        # An item of no bytes lets an array of any size fit into none.
+        if dtype is None or dtype.kind not in "biufcSUO" or not dtype.itemsize or dtype.subdtype or dtype.names:
+            raise _RefusedError("it asks for a dtype that is no plain number or text")
         self.dtype = dtype
 
     def __setstate__(self, state: Any) -> None:
@@ -80,11 +82,22 @@ class _Array(np.ndarray):
         super().__setstate__((version, shape, dtype.dtype, is_fortran, content))
 
 
-class _Subtype:
-    """Stands in for `numpy.ndarray` where a pickle names it; it can be passed on, not called."""
+class _Maker:
+    """A function as pickles see it: it can be called, but nothing can be set on it, which `BUILD` does to plain functions."""
 
-    def __new__(cls, *_: Any) -> Any:
-        raise _RefusedError("it makes an array out of raw memory")
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._make = make
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise _RefusedError("it sets attributes of a function")
+
+
+def _refuse_memory(*_: Any) -> Any:
+    """Stands in for `numpy.ndarray` where a pickle names it; it can be passed on, not called."""
+    raise _RefusedError("it makes an array out of raw memory")
 
 
 def _reconstruct(*_: Any) -> np.ndarray:
@@ -124,19 +137,25 @@ def _bytearray(content: Any = b"", encoding: str = "latin1") -> bytearray:
 
 _NUMPY = {
     "dtype": _Dtype,
-    "ndarray": _Subtype,
-    "_reconstruct": _reconstruct,
-    "_frombuffer": _frombuffer,
-    "scalar": _scalar,
+    "ndarray": _Maker(_refuse_memory),
+    "_reconstruct": _Maker(_reconstruct),
+    "_frombuffer": _Maker(_frombuffer),
+    "scalar": _Maker(_scalar),
 }
-_BUILTINS = {"set": set, "frozenset": frozenset, "complex": complex, "bytes": _bytes, "bytearray": _bytearray}
+_BUILTINS = {
+    "set": set,
+    "frozenset": frozenset,
+    "complex": complex,
+    "bytes": _Maker(_bytes),
+    "bytearray": _Maker(_bytearray),
+}
 # Python 2 and 3 name the builtins differently, NumPy 1 and 2 the core: files from either side are read.
 _ALLOWED = {
     **dict.fromkeys(("builtins", "__builtin__"), _BUILTINS),
     **dict.fromkeys(("numpy", "numpy.core.multiarray", "numpy._core.multiarray"), _NUMPY),
     **dict.fromkeys(("numpy.core.numeric", "numpy._core.numeric"), _NUMPY),
     "collections": {"OrderedDict": collections.OrderedDict},
-    "_codecs": {"encode": _encode},
+    "_codecs": {"encode": _Maker(_encode)},
 }
 
 

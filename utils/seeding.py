@@ -21,6 +21,7 @@ class Purpose(enum.IntEnum):
     RANDAUGMENT = 6
     CUTOUT = 7
     LABEL_VECTORS = 8
+    VALIDATION = 9
 
 
 class Draws:

@@ -4,19 +4,15 @@ A file of gigabytes so needs little more memory than its vocabulary.
 """
 
 import array
-import gzip
-import io
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from utils.byte_lines import is_gzip, lines
 from utils.errors import SemcoError
 from utils.progress import Progress
-from utils.vector_blocks import VectorBlock, check_vectors, gather_blocks
+from utils.vector_blocks import VectorBlock, as_float32, check_vectors, gather_blocks
 
 _CONCEPTNET = "/c/"
 
@@ -34,7 +30,7 @@ class TextVectors:
         declared = None
         start = 0
         with progress.bar(total=path.stat().st_size, what=f"reading {path.name}", unit="bytes") as bar:
-            for number, line in enumerate(_lines(path), start=1):
+            for number, line in enumerate(lines(path), start=1):
                 if number == 1 and (declared := _header(line)):
                     self.dim = declared[1]
                 else:
@@ -42,6 +38,8 @@ class TextVectors:
                 start += len(line)
                 if number % 10_000 == 0:
                     bar.update(start - bar.n)
+        if declared and not declared[1]:
+            raise SemcoError(f"word vectors {path} hold no numbers: expected lines `term number ... number`")
         self._rank = {term: place for place, term in reversed(list(enumerate(self.terms)))}
         read = number - (declared is not None)
         if declared and read != declared[0]:
@@ -54,9 +52,9 @@ class TextVectors:
     def _note(self, line: bytes, number: int, start: int) -> None:
         fields = line.rstrip().count(b" ")
         self.dim = self.dim or fields
-        if fields < self.dim or (not line.endswith(b"\n") and not self._is_whole(line)):
+        if fields < max(self.dim, 1) or (not line.endswith(b"\n") and not self._is_whole(line)):
             raise SemcoError(
-                f"word vectors {self._path} are damaged: line {number} holds {fields} numbers, expected {self.dim}"
+                f"word vectors {self._path} are damaged: line {number} holds {fields} numbers, expected {self.dim or 'some'}"
             )
         # GloVe 840B has terms with spaces in them: the numbers are counted from the end.
         raw = line.split(b" ", 1)[0] if fields == self.dim else line.rstrip().rsplit(b" ", self.dim)[0]
@@ -81,16 +79,16 @@ class TextVectors:
         return gather_blocks(self._all_rows())
 
     def _all_rows(self) -> Iterator[tuple[str, np.ndarray]]:
-        numbered = enumerate(_lines(self._path), start=1)
+        numbered = enumerate(lines(self._path), start=1)
         for place, (term, wanted) in enumerate(zip(self.terms, self._lines, strict=True)):
             if self._rank[term] == place:
                 line = next(line for number, line in numbered if number == wanted)
                 yield term, self._parse(line, wanted)
 
     def _rows(self, places: list[int]) -> dict[int, np.ndarray]:
-        if _is_gzip(self._path):
+        if is_gzip(self._path):
             wanted = {self._lines[place]: place for place in places}
-            numbered = enumerate(_lines(self._path), start=1)
+            numbered = enumerate(lines(self._path), start=1)
             return {wanted[number]: self._parse(line, number) for number, line in numbered if number in wanted}
         rows = {}
         with self._path.open("rb") as file:
@@ -101,7 +99,7 @@ class TextVectors:
 
     def _parse(self, line: bytes, number: int) -> np.ndarray:
         try:
-            return np.array(line.rstrip().rsplit(b" ", self.dim)[1:], dtype=np.float32)
+            return as_float32(line.rstrip().rsplit(b" ", self.dim)[1:])
         except ValueError as error:
             raise SemcoError(f"word vectors {self._path}: line {number} holds something that is no number") from error
 
@@ -116,34 +114,5 @@ def _plain_term(term: str) -> str | None:
 def _header(line: bytes) -> tuple[int, int] | None:
     """(N, D) if the line is a header: two whole numbers and nothing else."""
     parts = line.split()
-    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdigit() for part in parts) else None
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _open(path: Path) -> AbstractContextManager[BinaryIO]:
-    return gzip.open(path, "rb") if _is_gzip(path) else path.open("rb", buffering=1 << 20)  # type: ignore[return-value]
-
-
-def first_bytes(path: Path) -> bytes:
-    """The beginning of a file, of what is in it if it is gzipped.
-
-    Raises:
-        SemcoError: it cannot be read.
-    """
-    try:
-        with _open(path) as file:
-            return file.read(64)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SemcoError(f"word vectors {path} cannot be read ({error}): fetch the file again") from error
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with _open(path) as file:
-            yield from io.BufferedReader(file, 1 << 20) if isinstance(file, gzip.GzipFile) else file  # type: ignore[arg-type]
-    except (OSError, EOFError, zlib.error) as error:
-        raise SemcoError(f"word vectors {path} are cut short or damaged ({error}): fetch the file again") from error
+    is_header = len(parts) == 2 and all(part.isdigit() and len(part) < 19 for part in parts)
+    return (int(parts[0]), int(parts[1])) if is_header else None

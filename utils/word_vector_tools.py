@@ -3,12 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from utils.command_line import OneLineParser, environment_path, positive_number
+from utils.command_line import OneLineParser, environment_path, path_argument, positive_number
 from utils.config import Config
 from utils.data_files import read_class_names, read_text
-from utils.errors import SemcoError
+from utils.errors import SemcoError, one_line
 from utils.label_matching import LabelMatch, MatchResult, match_labels
 from utils.label_semantics import describe_matches, format_label_table, read_label_terms
 from utils.progress import Progress
@@ -65,7 +64,7 @@ def _match(values: argparse.Namespace) -> None:
         for text in semantics.warnings:
             print(f"warning: {text}", file=sys.stderr)
     for entry in result.unmatched:
-        print(f"no term: {entry.label}; nearest: {', '.join(entry.nearest)}")
+        print(f"no term: {entry.label}; nearest: {', '.join(one_line(term[:50]) for term in entry.nearest)}")
     if result.unmatched:
         raise SemcoError(
             f"{len(result.unmatched)} of {len(names)} class names match no word vector: "
@@ -88,13 +87,17 @@ _MATCH = "show which term, rule and group each class name gets; exit code 2 when
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="IN", help="word vectors in any format that --word-vec-path takes")
-    parser.add_argument("target", type=Path, metavar="OUT", help="file to be written: .pkl, .csv, .txt, .txt.gz")
+    parser.add_argument(
+        "source", type=path_argument, metavar="IN", help="word vectors in any format that --word-vec-path takes"
+    )
+    parser.add_argument(
+        "target", type=path_argument, metavar="OUT", help="file to be written: .pkl, .csv, .txt, .txt.gz"
+    )
     parser.add_argument(
         "--dim", type=positive_number, metavar="D",
         help="keep D principal components, fitted on all terms; vectors are then counted from their mean (default: all)",
     )  # fmt: skip
-    parser.add_argument("--terms", type=Path, metavar="FILE", help="write these terms only, one a line")
+    parser.add_argument("--terms", type=path_argument, metavar="FILE", help="write these terms only, one a line")
     parser.add_argument(
         "--format", choices=("auto", *LAYOUTS), default="auto",
         help="pickle: dict; numberbatch, word2vec: text with a header; conceptnet: the same with /c/en/; glove: text without a "
@@ -107,16 +110,18 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
-        type=Path,
+        type=path_argument,
         required=True,
         metavar="FILE",
         help="class names: .txt (one a line), .csv, .json or .pkl",
     )
     parser.add_argument(
-        "--word-vec-path", type=Path, default=environment_path("SEMCO_WV_PATH"), metavar="FILE",
+        "--word-vec-path", type=path_argument, default=environment_path("SEMCO_WV_PATH"), metavar="FILE",
         help="word vectors (default: $SEMCO_WV_PATH)",
     )  # fmt: skip
-    parser.add_argument("--label-terms", type=Path, metavar="FILE", help="CSV `class,term` that overrides the rules")
+    parser.add_argument(
+        "--label-terms", type=path_argument, metavar="FILE", help="CSV `class,term` that overrides the rules"
+    )
     parser.add_argument(
         "--eps", type=float, metavar="EPS", help="radius of label groups (default: that of run_semco.py)"
     )

@@ -4,6 +4,7 @@
 """
 
 import csv
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Protocol
 
 import numpy as np
 
+from utils.byte_lines import first_bytes
 from utils.errors import SemcoError
 from utils.label_matching import normalise
 from utils.progress import Progress
 from utils.safe_pickle import load_pickle
-from utils.vector_blocks import VectorBlock, check_vectors, gather_blocks
-from utils.word_vector_text import TextVectors, first_bytes
+from utils.vector_blocks import VectorBlock, as_float32, check_vectors, gather_blocks
+from utils.word_vector_text import TextVectors
 
 _PICKLE_SUFFIXES = {".pkl", ".pickle", ".p"}
 
@@ -43,7 +45,8 @@ def open_word_vectors(path: Path, progress: Progress | None = None) -> WordVecto
     Raises:
         SemcoError: the file is missing, damaged, cut short, or of no known format.
     """
-    if not path.is_file():
+    # Not Path.is_file, which raises where a folder on the way may not be read.
+    if not os.path.isfile(path):  # noqa: PTH113
         raise SemcoError(f"word vectors {path} do not exist or are no file: set --word-vec-path or SEMCO_WV_PATH")
     head = first_bytes(path)
     if not head:
@@ -65,7 +68,7 @@ class _PickledVectors:
         self._path = path
         self._vectors = content
         self.terms = list(content)
-        self.dim = np.size(next(iter(content.values())))
+        self.dim = len(self._vector(self.terms[0]))
 
     def select(self, terms: Sequence[str]) -> np.ndarray:
         """Return the vectors of `terms`, float32 (n, D)."""
@@ -76,17 +79,30 @@ class _PickledVectors:
         return gather_blocks((term, self._row(term)) for term in self.terms)
 
     def _row(self, term: str) -> np.ndarray:
-        try:
-            row = np.asarray(self._vectors[term], dtype=np.float32)
-        except (TypeError, ValueError) as error:
+        row = self._vector(term)
+        if len(row) != self.dim:
             raise SemcoError(
-                f"word vectors {self._path}: the vector of {term!r} holds something that is no number"
-            ) from error
-        if row.shape != (self.dim,):
-            raise SemcoError(
-                f"word vectors {self._path}: the vector of {term!r} has shape {row.shape}, expected ({self.dim},)"
+                f"word vectors {self._path}: the vector of {term[:50]!r} has {len(row)} numbers, expected {self.dim}"
             )
         return row
+
+    def _vector(self, term: str) -> np.ndarray:
+        """One vector, float32 (n,). Looked at before NumPy sees it: lists within lists could be endless."""
+        raw = self._vectors[term]
+        if isinstance(raw, np.ndarray):
+            is_flat = raw.ndim == 1 and raw.dtype.kind in "fiu"
+        else:
+            is_flat = isinstance(raw, (list, tuple)) and all(
+                isinstance(value, (float, int, np.number)) for value in raw
+            )
+        if not is_flat or not len(raw):
+            raise SemcoError(f"word vectors {self._path}: the vector of {term[:50]!r} is no row of numbers")
+        try:
+            return as_float32(raw)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise SemcoError(
+                f"word vectors {self._path}: the vector of {term[:50]!r} holds something that is no number"
+            ) from error
 
 
 class _AttributeVectors:
@@ -100,7 +116,7 @@ class _AttributeVectors:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 for number, row in enumerate((row for row in csv.reader(file) if row), start=1):
                     self._note(row, number)
-        except (UnicodeDecodeError, csv.Error) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise SemcoError(f"class attributes {path} are no CSV in UTF-8 ({error})") from error
         if not self._vectors:
             raise SemcoError(f"class attributes {path}: expected a class name and at least one number a line")
@@ -111,12 +127,12 @@ class _AttributeVectors:
             return  # a header
         self.dim = self.dim or len(row) - 1
         if not self.dim:
-            return
+            raise SemcoError(f"class attributes {self._path}: expected a class name and at least one number a line")
         if len(row) - 1 != self.dim or not all(map(_is_number, row[1:])):
             raise SemcoError(
                 f"class attributes {self._path}: row {number} ({row[0]!r}) does not hold {self.dim} numbers"
             )
-        self._vectors.setdefault(normalise(row[0]), np.array(row[1:], dtype=np.float32))
+        self._vectors.setdefault(normalise(row[0]), as_float32([float(cell) for cell in row[1:]]))
 
     def select(self, terms: Sequence[str]) -> np.ndarray:
         """Return the vectors of `terms`, float32 (n, D)."""

@@ -3,45 +3,70 @@
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from loaders.prepare import imagefolder
+from loaders.index import check_dataset_name
+from loaders.prepare import caltech256, cub200, domain_net, imagefolder, mini_imagenet, stanford40, stl10, svhn, table
+from loaders.prepare.cifar import CifarSource
+from loaders.prepare.contents import check_contents
 from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
 from loaders.prepare.writer import write_dataset
-from utils.command_line import OneLineParser, environment_path
+from utils.command_line import OneLineParser, environment_path, path_argument
 from utils.errors import SemcoError
 from utils.progress import Progress
 
+# A source has HELP, NAME (the usual name of its dataset folder, filled in from the flags; None: no usual one), LINKS (it is
+# made of image files that can be linked to), `add_arguments(parser)` and `read(values, progress) -> Contents`.
 SOURCES = {
     "imagefolder": imagefolder,
-    "mnist": IdxSource("MNIST", DIGITS),
-    "fashion_mnist": IdxSource("Fashion-MNIST", CLOTHES),
+    "table": table,
+    "cifar10": CifarSource("CIFAR-10", "CIFAR10", "cifar10"),
+    "cifar100": CifarSource("CIFAR-100", "CIFAR100", "cifar100"),
+    "svhn": svhn,
+    "stl10": stl10,
+    "mnist": IdxSource("MNIST", "MNIST", "mnist", DIGITS),
+    "fashion_mnist": IdxSource("Fashion-MNIST", "FashionMNIST", "fashion_mnist", CLOTHES),
+    "mini_imagenet": mini_imagenet,
+    "stanford40": stanford40,
+    "caltech256": caltech256,
+    "cub200": cub200,
+    "domain_net": domain_net,
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code: 0, or 2 after a user's mistake."""
+    """Run the program; returns its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
     try:
         _prepare(_parser().parse(sys.argv[1:] if argv is None else list(argv)))
     except SemcoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 0
 
 
 def _prepare(values) -> None:
     if values.output is None:
         raise SemcoError("--output is missing: name the folder of your dataset folders, or set SEMCO_DATA_PATH")
-    if not values.dataset_name or values.dataset_name in (".", "..") or "/" in values.dataset_name:
-        raise SemcoError(f"--dataset-name {values.dataset_name!r} is no folder name")
+    name = values.dataset_name or (values.source_module.NAME or "").format(**vars(values))
+    check_dataset_name(name)
     start = time.perf_counter()
-    target = values.output / values.dataset_name
-    parts = values.source_module.read(values)
-    fresh = write_dataset(target, parts, link=values.link, progress=Progress(enabled=values.progress_bar))
-    classes = {image.class_name for images in parts.values() for image in images}
-    counts = ", ".join(f"{len(images):,} {part} images" for part, images in parts.items())
+    target = values.output / name
+    progress = Progress(enabled=values.progress_bar)
+    try:
+        if not values.source.is_dir() and not getattr(values, "download", False):
+            raise SemcoError(f"--source {values.source} is no folder: check the path")
+        contents = values.source_module.read(values, progress)
+        check_contents(contents, progress=progress)
+    except OSError as error:
+        raise SemcoError(f"--source {values.source} cannot be read ({error}): check who may read it") from error
+    fresh = write_dataset(target, contents, link=values.link, progress=progress)
+    counts = ", ".join(f"{len(images):,} {part} images" for part, images in contents.parts.items())
     state = f"written in {time.perf_counter() - start:.1f} s" if fresh else "is up to date"
-    print(f"{target}: {counts}, {len(classes)} classes; {state}")
+    print(f"{target}: {counts}, {len(contents.class_names)} classes; {state}")
+    for text in contents.texts:
+        print(f"also written: {target / text}")
 
 
 def _parser() -> OneLineParser:
@@ -51,17 +76,23 @@ def _parser() -> OneLineParser:
     sources = parser.add_subparsers(metavar="SOURCE", required=True, parser_class=OneLineParser)
     for name, module in SOURCES.items():
         source = sources.add_parser(name, help=module.HELP, description=module.HELP)
-        source.set_defaults(source_module=module)
+        source.set_defaults(source_module=module, link=False)
         module.add_arguments(source)
-        source.add_argument("--dataset-name", required=True, metavar="NAME", help="name of the dataset folder")
+        usual = f"(default: {module.NAME})" if module.NAME else "(required)"
+        source.add_argument(
+            "--dataset-name", required=not module.NAME, metavar="NAME", help=f"name of the dataset folder {usual}"
+        )
         source.add_argument(
             "--output",
-            type=Path,
+            type=path_argument,
             default=environment_path("SEMCO_DATA_PATH"),
             metavar="DIR",
             help="folder that holds the dataset folders (default: $SEMCO_DATA_PATH)",
         )
-        source.add_argument("--link", action="store_true", help="link to the source's files instead of copying them")
+        if module.LINKS:
+            source.add_argument(
+                "--link", action="store_true", help="link to the source's files instead of copying them"
+            )
         source.add_argument("--no-progress-bar", dest="progress_bar", action="store_false", help="draw no progress bar")
     return parser
 

@@ -1,49 +1,35 @@
-"""Write a dataset folder: images under train/ and test/, feathers under labels/. It appears whole or not at all."""
+"""Write a dataset folder: images, feathers under labels/, further files. It appears whole or not at all."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
-from loaders.index import DatasetIndex, load_index
+from loaders.index import UNLABELLED, load_index, table_path
+from loaders.prepare.contents import Contents, SourceImage
 from utils.atomic import write_error
 from utils.errors import SemcoError
 from utils.progress import Progress
 
 
-@dataclass(frozen=True)
-class SourceImage:
-    """One image of a source: its file name in the dataset, its class or None, and its file or its decoded picture."""
-
-    name: str
-    class_name: str | None
-    content: Path | Image.Image
-
-
-Parts = dict[str, Sequence[SourceImage]]
-
-
-def write_dataset(target: Path, parts: Parts, *, link: bool, progress: Progress) -> bool:
-    """Write `train` and `test` to the dataset folder `target`; returns False when it was there already, and equal.
+def write_dataset(target: Path, contents: Contents, *, link: bool, progress: Progress) -> bool:
+    """Write the dataset folder `target`; returns False when it was there already, and equal.
 
     Args:
+        contents: checked by `check_contents`.
         link: make links to the source's files instead of copies (hard links, symbolic ones across file systems).
 
     Raises:
-        SemcoError: `target` holds something else, two images share a name, or the disk refuses.
+        SemcoError: `target` holds something else, or the disk refuses.
     """
-    for part, images in parts.items():
-        names = [image.name for image in images]
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise SemcoError(f"two images of {part} would both be called {twice!r}: rename one of them")
-    if target.exists():
-        if _is_same(target, parts):
+    # Not Path.exists, which raises where a folder on the way may not be read.
+    if os.path.lexists(target):
+        if _is_same(target, contents):
             return False
         raise SemcoError(f"{target} exists and holds something else: choose another --dataset-name, or remove it")
     try:
@@ -52,7 +38,7 @@ def write_dataset(target: Path, parts: Parts, *, link: bool, progress: Progress)
     except OSError as error:
         raise write_error(target, error) from error
     try:
-        _fill(building, parts, link=link, progress=progress)
+        _fill(building, contents, what=f"writing {target.name}", link=link, progress=progress)
         building.chmod(0o755)
         building.rename(target)
     except OSError as error:
@@ -62,24 +48,27 @@ def write_dataset(target: Path, parts: Parts, *, link: bool, progress: Progress)
     return True
 
 
-def _fill(folder: Path, parts: Parts, *, link: bool, progress: Progress) -> None:
-    total = sum(map(len, parts.values()))
-    with progress.bar(total=total, what=f"writing {folder.name.split('.')[1]}", unit="images") as bar:
+def _fill(folder: Path, contents: Contents, *, what: str, link: bool, progress: Progress) -> None:
+    total = sum(map(len, contents.parts.values()))
+    with progress.bar(total=total, what=what, unit="images") as bar:
         (folder / "labels").mkdir()
-        for part, images in parts.items():
+        for part, images in contents.parts.items():
             (folder / part).mkdir()
             for image in images:
                 _place(image.content, folder / part / image.name, link=link)
                 bar.update(1)
-            rows = [(image.name, image.class_name) for image in images]
-            table = pd.DataFrame(rows, columns=["id", "class"]).astype({"id": str})
-            table.to_feather(folder / "labels" / f"labels_{part}.feather")
+            if part != "unlabelled":
+                rows = [(image.name, image.class_name) for image in images]
+                pd.DataFrame(rows, columns=["id", "class"]).astype({"id": str}).to_feather(table_path(folder, part))
+        for name, text in contents.texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
 
-def _place(content: Path | Image.Image, path: Path, *, link: bool) -> None:
-    if isinstance(content, Image.Image):
-        content.save(path, "PNG")
+def _place(content: Path | np.ndarray, path: Path, *, link: bool) -> None:
+    if isinstance(content, np.ndarray):
+        Image.fromarray(np.ascontiguousarray(content)).save(path, "PNG")
     elif not link:
+        _check_readable(content)
         shutil.copyfile(content, path)
     else:
         try:
@@ -89,20 +78,35 @@ def _place(content: Path | Image.Image, path: Path, *, link: bool) -> None:
             path.symlink_to(content.resolve())
 
 
-def _is_same(target: Path, parts: Parts) -> bool:
-    """True when the dataset folder holds these images, by name, class and, for files, size."""
+def _check_readable(image: Path) -> None:
     try:
-        indices: dict[str, DatasetIndex] = {part: load_index(target, part) for part in parts}
+        image.open("rb").close()
+    except OSError as error:
+        raise SemcoError(f"image {image} cannot be read: {error.strerror}") from error
+
+
+def _is_same(target: Path, contents: Contents) -> bool:
+    """True when the dataset folder holds these images, by name, class and, for files, size, and these further files."""
+    for name, text in contents.texts.items():
+        if not (target / name).is_file() or (target / name).read_text(encoding="utf-8") != text:
+            return False
+    if table_path(target, "test").exists() != ("test" in contents.parts):
+        return False
+    images = {part: {image.name: image for image in contents.parts.get(part, ())} for part in ("train", "test")}
+    images["train"] |= {UNLABELLED + image.name: image for image in contents.parts.get("unlabelled", ())}
+    return all(_is_same_part(target, part, images[part]) for part in contents.parts if part != "unlabelled")
+
+
+def _is_same_part(target: Path, part: str, images: dict[str, SourceImage]) -> bool:
+    try:
+        index = load_index(target, part)
     except SemcoError:
         return False
-    for part, images in parts.items():
-        index = indices[part]
-        names = [None if label < 0 else index.class_names[label] for label in index.labels]
-        if dict(zip(index.ids, names, strict=True)) != {image.name: image.class_name for image in images}:
-            return False
-        for image in images:
-            if not isinstance(image.content, Path):
-                continue
-            if (index.folder / image.name).stat().st_size != image.content.stat().st_size:
-                return False
-    return True
+    names: Sequence[str | None] = [None if label < 0 else index.class_names[label] for label in index.labels]
+    if dict(zip(index.ids, names, strict=True)) != {name: image.class_name for name, image in images.items()}:
+        return False
+    return all(
+        (index.folder / name).stat().st_size == image.content.stat().st_size
+        for name, image in images.items()
+        if isinstance(image.content, Path)
+    )

@@ -1,4 +1,7 @@
-"""The strong view written the obvious way, one image at a time with Pillow: what the batched code must equal."""
+"""Views made the obvious way, one image at a time with Pillow.
+
+Tests hold the batched code against them pixel by pixel, benchmarks hold its speed against theirs.
+"""
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
@@ -16,6 +19,7 @@ def _affine(image: Image.Image, matrix: tuple[float, ...]) -> Image.Image:
 
 
 def apply_op(image: Image.Image, op: Op, *, negative: bool) -> Image.Image:
+    """Apply one RandAugment operation."""
     sign = -1 if negative else 1
     factor = 0.1 + 1.8 * MAGNITUDE / 10
     shear = sign * 0.3 * MAGNITUDE / 10
@@ -61,6 +65,7 @@ def crop(image: Image.Image, *, y: float, x: float, flip: bool, size: int, pad: 
 
 
 def cutout(image: Image.Image, *, r1: float, r2: float) -> Image.Image:
+    """Grey out a square around the centre (r1, r2), given as fractions of height and width."""
     half = image.width // 4
     y, x = int(r1 * image.height), int(r2 * image.width)
     pixels = np.array(image)
@@ -69,6 +74,7 @@ def cutout(image: Image.Image, *, r1: float, r2: float) -> Image.Image:
 
 
 def strong_view(image: Image.Image, ops, negative, centre) -> Image.Image:
+    """Apply the operations of one row of a plan, then cutout."""
     for op, sign in zip(ops, negative, strict=True):
         image = apply_op(image, Op(int(op)), negative=bool(sign))
     return cutout(image, r1=float(centre[0]), r2=float(centre[1]))

@@ -1,0 +1,48 @@
+"""Where results are kept: one JSON file per benchmark and machine, with what the figures depend on."""
+
+import datetime
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.atomic import write_text
+from utils.environment import environment
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, GPU and versions."""
+    facts = {"processor": _processor(), "cores": os.cpu_count(), "torch_threads": torch.get_num_threads()}
+    facts["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name(0)
+        facts["gpu_memory_gib"] = round(torch.cuda.get_device_properties(0).total_memory / 2**30, 1)
+        facts["cuda"] = torch.version.cuda
+        facts["cudnn"] = torch.backends.cudnn.version()
+    return {**facts, **environment()}
+
+
+def write_results(name: str, figures: Any, *, command: str) -> Path:
+    """Write `results/<name>.json`: the figures, the command that made them, the date and the machine."""
+    path = RESULTS / f"{name}.json"
+    content = {
+        "command": command,
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "figures": figures,
+    }
+    write_text(path, json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

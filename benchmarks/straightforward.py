@@ -1,0 +1,103 @@
+"""A SemCo trainer written the straightforward way: what this project's speed is held against.
+
+Per-image Pillow views in DataLoader workers, float32, NCHW, `.item()` after every step, EMA over `state_dict()`. The images
+lie decoded in memory, as torchvision's CIFAR keeps them. The loss is this project's own.
+"""
+
+import copy
+import os
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks import pillow_views
+from loaders.plan import EpochPlan
+from models.label_guessor import LabelGuessor
+from models.losses import co_training_loss
+from models.two_head import TwoHeadNet
+
+
+class PillowViews(Dataset):
+    """The batches of a plan, one item a step, made image by image.
+
+    Args:
+        images: uint8 (N, H, W, 3); `labels`: int64 (L,), classes of the first L of them, the labelled ones.
+    """
+
+    def __init__(self, images: np.ndarray, labels: torch.Tensor, plan: EpochPlan, size: int) -> None:
+        self._images, self._labels, self._plan, self._size = images, labels, plan, size
+
+    def __len__(self) -> int:
+        return self._plan.shape.steps
+
+    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        part, unlabelled = self._plan.step(step), len(self._labels)
+        views = [self._weak(part.labelled, row, 0) for row in range(len(part.labelled))]
+        views += [self._weak(part.weak, row, unlabelled) for row in range(len(part.weak))]
+        for row in range(len(part.strong)):
+            crop, strong = self._weak(part.strong, row, unlabelled), part.augment
+            views.append(pillow_views.strong_view(crop, strong.ops[row], strong.negative[row], strong.centre[row]))
+        return torch.stack([self._to_tensor(view) for view in views]), self._labels[part.labelled.image]
+
+    def _weak(self, crops, row: int, first: int) -> Image.Image:
+        image = Image.fromarray(self._images[first + int(crops.image[row])])
+        place = {"y": float(crops.y[row]), "x": float(crops.x[row]), "flip": bool(crops.flip[row])}
+        return pillow_views.crop(image, **place, size=self._size)
+
+    @staticmethod
+    def _to_tensor(view: Image.Image) -> torch.Tensor:
+        levels = torch.from_numpy(np.array(view)).permute(2, 0, 1)
+        return (levels.float() / 255 - 0.5) / 0.25
+
+
+class StraightforwardTrainer:
+    """Trains a network on batches of `PillowViews`."""
+
+    def __init__(self, model: TwoHeadNet, guessor: LabelGuessor, dataset: PillowViews) -> None:
+        self._model, self._guessor = model.train(), guessor
+        self._average = copy.deepcopy(model).eval()
+        self._optimizer = torch.optim.SGD(model.parameters(), lr=0.03, momentum=0.9, nesterov=True, weight_decay=5e-4)
+        self._loader = DataLoader(dataset, batch_size=None, num_workers=os.cpu_count() or 1, persistent_workers=True)
+        self._batches = iter(self._loader)
+
+    def step(self) -> float:
+        """Make one step; returns its loss."""
+        try:
+            images, labels = next(self._batches)
+        except StopIteration:
+            self._batches = iter(self._loader)
+            images, labels = next(self._batches)
+        device = self._guessor.class_vectors.device
+        images, labels = images.to(device), labels.to(device)
+        output = self._model(images)
+        sizes = [len(labels), *[(len(images) - len(labels)) // 2] * 2]
+        labelled_logits, weak_logits, strong_logits = output.logits.split(sizes)
+        labelled_embedding, weak_embedding, strong_embedding = output.embedding.split(sizes)
+        parts = co_training_loss(
+            labelled_logits=labelled_logits,
+            labelled_embedding=labelled_embedding,
+            labels=labels,
+            weak_logits=weak_logits,
+            strong_logits=strong_logits,
+            strong_embedding=strong_embedding,
+            guess=self._guessor(weak_embedding.detach()),
+            class_vectors=self._guessor.class_vectors,
+            threshold=0.3,
+            lam_u=1.0,
+            lambda_emb=3.0,
+        )
+        self._optimizer.zero_grad()
+        parts.total.backward()
+        self._optimizer.step()
+        self._update_average()
+        return sum(part.item() for part in parts)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        average, current = self._average.state_dict(), self._model.state_dict()
+        for name, value in current.items():
+            averaged = 0.999 * average[name] + 0.001 * value if value.is_floating_point() else value
+            average[name] = averaged
+        self._average.load_state_dict(average)

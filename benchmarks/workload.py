@@ -1,0 +1,144 @@
+"""A training of this project on generated images, built without files: what benchmarks time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from loaders.batches import Normalise, TrainBatch, TrainBatches, TrainingPool
+from loaders.image_store import PixelStore, store_from_shapes
+from loaders.plan import BatchShape, EpochPlan, draw_epoch
+from loaders.statistics import PixelStatistics
+from models.cuda_graph import CapturedStep
+from models.ema import ModelEma
+from models.label_guessor import LabelGuessor
+from models.optim import build_optimizer
+from models.precision import TorchPrecision
+from models.trainer import Method, Schedule, Trainer
+from models.two_head import build_model
+
+STATISTICS = PixelStatistics((0.5,) * 3, (0.25,) * 3, "generated")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A trainer and the batches that it takes, `steps` of them at each call of `batches`."""
+
+    trainer: Trainer
+    train_batches: TrainBatches
+    pool: TrainingPool
+    shape: BatchShape
+
+    def batches(self) -> Iterator[TrainBatch]:
+        """The batches of the same epoch, made anew."""
+        return self.train_batches.epoch(self.plan())
+
+    def plan(self) -> EpochPlan:
+        """The plan of that epoch."""
+        return draw_epoch(
+            seed=1,
+            epoch=0,
+            num_labelled=len(self.pool.labelled),
+            num_unlabelled=len(self.pool.unlabelled),
+            shape=self.shape,
+        )
+
+
+def generated_store(count: int, size: int, *, seed: int = 0) -> PixelStore:
+    """`count` smooth coloured images of `size` pixels a side: every operation has something to do on them."""
+    rng = np.random.default_rng(seed)
+    kinds = min(count, 512)
+    coarse = torch.from_numpy(rng.integers(0, 256, (kinds, 3, 6, 6)).astype(np.float32))
+    fine = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").clamp(0, 255).to(torch.uint8)
+    pixels = fine.permute(0, 2, 3, 1).reshape(kinds, size * size, 3)
+    chosen = torch.from_numpy(rng.integers(0, kinds, count))
+    return store_from_shapes(pixels[chosen].reshape(-1, 3), np.full((count, 2), size))
+
+
+def build_workload(
+    device: str,
+    *,
+    batch: int = 16,
+    mu: int = 3,
+    steps: int = 60,
+    size: int = 32,
+    classes: int = 100,
+    images: int = 2000,
+    pixels_on: str | None = None,
+    **network: Any,
+) -> Workload:
+    """Build a trainer and the batches of `images` generated images on `device`, pixels and all.
+
+    Args:
+        batch: labelled images a step, B; `mu`: unlabelled ones per labelled one; `size`: side of the images in pixels.
+        pixels_on: where the pixels lie, if not on `device`.
+        network: further arguments of `build_trainer`.
+    """
+    place = torch.device(device)
+    labelled = images // 10
+    pool = TrainingPool(
+        store=generated_store(images, size),
+        labelled=torch.arange(labelled),
+        unlabelled=torch.arange(labelled, images),
+        labels=torch.arange(labelled) % classes,
+    ).to(torch.device(pixels_on or device))
+    batches = TrainBatches(
+        pool, cropsize=size, normalise=Normalise(STATISTICS, place), device=place, rank=0, world_size=1
+    )
+    trainer = build_trainer(place, classes=classes, **network)
+    return Workload(trainer, batches, pool, BatchShape(steps=steps, labelled=batch, unlabelled=mu * batch))
+
+
+def build_trainer(
+    device: torch.device,
+    *,
+    backbone: str = "wres",
+    depth: int = 28,
+    width: int = 2,
+    classes: int = 100,
+    dim: int = 128,
+    dtype: torch.dtype = torch.float32,
+    graph: bool = False,
+) -> Trainer:
+    """Build a trainer with random class vectors of `dim` dimensions, in train mode; its epochs are one step long."""
+    torch.backends.cudnn.benchmark = True
+    torch.manual_seed(0)
+    model = build_model(
+        backbone=backbone,
+        num_classes=classes,
+        embedding_dim=dim,
+        wres_depth=depth,
+        wres_width=width,
+        bn_momentum=0.05,
+    ).to(device, memory_format=torch.channels_last)
+    vectors = torch.randn(classes, dim, generator=torch.Generator().manual_seed(3))
+    schedule = Schedule(
+        steps_per_epoch=1,
+        total_steps=10_000,
+        last_epoch=1,
+        lr=0.03,
+        early_stopping_epochs=0,
+        min_wait_before_es=-1,
+        es_metric="accuracy",
+    )
+    return Trainer(
+        network=model.train(),
+        model=model,
+        ema=ModelEma(model, decay=0.999),
+        guessor=LabelGuessor(vectors, torch.arange(classes) * 9 // 10, thr_emb=0.2).to(device),
+        optimizer=build_optimizer(model, lr=0.03, momentum=0.9, weight_decay=5e-4),
+        precision=TorchPrecision(device, dtype),
+        method=Method(thr=0.3, lam_u=1.0, lambda_emb=3.0, cotrain=True),
+        schedule=schedule,
+        device=device,
+        capture=CapturedStep if graph else lambda compute: compute,
+    )
+
+
+def losses_of(work: Workload) -> list[float]:
+    """Train through the batches; returns the loss of every step."""
+    bar = tqdm(disable=True)
+    return [work.trainer.train_epoch([batch], epoch=step, bar=bar)["loss"] for step, batch in enumerate(work.batches())]

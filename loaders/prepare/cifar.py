@@ -1,0 +1,49 @@
+"""CIFAR-10 and CIFAR-100, read by torchvision."""
+
+import argparse
+
+from loaders.prepare.contents import Contents, SourceImage
+from loaders.prepare.download import add_download_argument, open_with_torchvision
+from utils.command_line import path_argument
+from utils.progress import Progress
+
+
+class CifarSource:
+    """A dataset in the format of CIFAR's Python version.
+
+    Args:
+        title: the dataset's name for people; `kind`: its class in torchvision; `name`: usual name of the dataset folder.
+    """
+
+    LINKS = False
+
+    def __init__(self, title: str, kind: str, name: str) -> None:
+        self.HELP = f"{title}: 50,000 training and 10,000 test images of 32x32 pixels"
+        self.NAME = name
+        self._title, self._kind = title, kind
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the flags of this source."""
+        parser.add_argument(
+            "--source",
+            type=path_argument,
+            required=True,
+            metavar="DIR",
+            help=f"folder that holds {self._title}'s Python version, unpacked or as .tar.gz",
+        )
+        add_download_argument(parser)
+
+    def read(self, values: argparse.Namespace, progress: Progress) -> Contents:
+        """Read all images.
+
+        Raises:
+            SemcoError: a file is missing or its checksum is wrong.
+        """
+        parts = {}
+        for part in ("train", "test"):
+            data = open_with_torchvision(self._kind, values, title=self._title, train=part == "train")
+            parts[part] = [
+                SourceImage(f"{number:05d}.png", data.classes[label], pixels)
+                for number, (pixels, label) in enumerate(zip(data.data, data.targets, strict=True))
+            ]
+        return Contents(parts)

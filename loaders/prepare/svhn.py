@@ -1,0 +1,41 @@
+"""SVHN (32x32 crops of house numbers), read by torchvision."""
+
+import argparse
+
+from loaders.prepare.contents import Contents, SourceImage
+from loaders.prepare.download import add_download_argument, open_with_torchvision
+from loaders.prepare.mnist import DIGITS
+from utils.command_line import path_argument
+from utils.progress import Progress
+
+HELP = "SVHN: 73,257 training and 26,032 test images of digits, 32x32 pixels"
+NAME = "svhn"
+LINKS = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of this source."""
+    parser.add_argument(
+        "--source",
+        type=path_argument,
+        required=True,
+        metavar="DIR",
+        help="folder that holds train_32x32.mat and test_32x32.mat",
+    )
+    add_download_argument(parser)
+
+
+def read(values: argparse.Namespace, progress: Progress) -> Contents:
+    """Read all images.
+
+    Raises:
+        SemcoError: a file is missing or its checksum is wrong.
+    """
+    parts = {}
+    for part in ("train", "test"):
+        data = open_with_torchvision("SVHN", values, title="SVHN", split=part)
+        parts[part] = [
+            SourceImage(f"{number:05d}.png", DIGITS[label], pixels)
+            for number, (pixels, label) in enumerate(zip(data.data.transpose(0, 2, 3, 1), data.labels, strict=True))
+        ]
+    return Contents(parts)

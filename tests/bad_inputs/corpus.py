@@ -1,0 +1,10 @@
+"""All bad inputs together."""
+
+from bad_inputs import datasets, feathers, flags, images, outputs, preparing, splits, weights, word_vectors
+from bad_inputs.case import BadInput
+
+CASES: list[BadInput] = [
+    case
+    for module in (flags, datasets, feathers, splits, images, word_vectors, weights, outputs, preparing)
+    for case in module.CASES
+]

@@ -1,0 +1,26 @@
+"""Names that come from outside: what makes one unfit for a log, a table or a path."""
+
+import unicodedata
+
+# Control characters, line separators and lone surrogates: they forge lines of a log, or cannot be written at all.
+_UNFIT = {"Cc", "Zl", "Zp", "Cs"}
+# They turn around how the text behind them is shown.
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def find_fault(name: str, longest: int = 200) -> str | None:
+    """Say what keeps a name from being shown on one line, as the end of a sentence; None when nothing does."""
+    if not name.strip():
+        return "is empty"
+    if any(unicodedata.category(char) in _UNFIT or char in _DIRECTIONS for char in name):
+        return "holds control characters or bytes that are no text"
+    if len(name) > longest:
+        return f"is longer than {longest} characters"
+    return None
+
+
+def inside_fault(name: str) -> str | None:
+    """Say why a file name, with `/` between its parts, might lead out of the folder that it belongs to."""
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        return "is not inside the dataset folder"
+    return None
