@@ -17,9 +17,11 @@ from utils.signals import Stopped, StopRequest
 # Everything heavier is imported once the arguments are known to be right: --help and mistakes answer at once, and the
 # processes that decode images, which import this module again, start at once.
 if TYPE_CHECKING:
+    from loaders.training_data import Selection, TrainingData
     from loaders.views import Views
     from models.trainer import Trainer
     from utils.distributed import World
+    from utils.label_semantics import LabelSemantics
     from utils.progress import Progress
     from utils.resume import Resume
     from utils.run_dir import RunDir
@@ -97,12 +99,16 @@ def _train_in(session: _Session, resume: "Resume") -> None:
     network = build_network(config, semantics, world=world)
     with world.main_first():
         data = open_training_data(config, selection, pretrained=starts_pretrained(config), progress=progress)
+    views = Views(config, data, world=world)
+    if config.preview:
+        trainer = build_trainer(config, network, semantics, world=world, sample=views.sample())
+        _preview(session, selection, semantics, data, views, trainer)
+        return
     facts = describe_data(config, selection, data)
     identity = resume.identity(
         seed=config.seed, facts=facts, class_names=selection.class_names, label_vectors=semantics.fingerprint()
     )
     point = resume.choose(identity, world=world)
-    views = Views(config, data, world=world)
     chosen = point.keep_number_format(config) if point else config
     trainer = build_trainer(chosen, network, semantics, world=world, sample=views.sample())
     if point:
@@ -114,6 +120,31 @@ def _train_in(session: _Session, resume: "Resume") -> None:
         _fit(session, trainer, views, folder, identity)
         folder.write_summary(trainer.progressed.history, trainer.progressed.best_epoch)
         folder.draw_pictures(semantics)
+
+
+def _preview(
+    session: _Session,
+    selection: "Selection",
+    semantics: "LabelSemantics",
+    data: "TrainingData",
+    views: "Views",
+    trainer: "Trainer",
+) -> None:
+    """Show what a run would see and cost."""
+    from loaders.data_report import format_data
+    from loaders.example_views import example_sheets
+    from models.run_cost import format_cost, measure_cost
+    from utils.plots import contact_sheet, plot_label_groups
+
+    config = session.config
+    LOGGER.info("%s", format_data(config, selection, data))
+    LOGGER.info("%s", format_cost(measure_cost(trainer, views.epoch, views.validation()), epochs=config.last_epoch))
+    if session.world.is_main:
+        folder = config.output_dir / config.dataset_name / f"x{len(selection.labelled)}" / "preview"
+        sheets = example_sheets(config, selection, data)
+        pictures = [contact_sheet(folder / f"{sheet.name}.png", sheet.rows, titles=sheet.titles) for sheet in sheets]
+        pictures.append(plot_label_groups(folder, semantics))
+        LOGGER.info("nothing was trained; pictures: %s", ", ".join(map(str, pictures)))
 
 
 def _fit(session: _Session, trainer: "Trainer", views: "Views", folder: "RunDir", identity: dict[str, Any]) -> None:

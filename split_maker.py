@@ -1,110 +1,112 @@
 """Draw which training images are labelled: `python split_maker.py --help`."""
 
-import os
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from loaders.index import LabelTable, dataset_folder, has_test_part, read_label_table, table_path
-from loaders.splits import Split, encode_split, read_class_names, read_split, write_content
-from utils.command_line import OneLineParser, environment_path, path_argument
+from loaders.split_check import check_splits, format_report
+from loaders.split_draw import Draw, draw_split
+from loaders.split_files import SplitFile, describe_split, split_file, write_files
+from loaders.splits import read_split
+from utils.command_line import OneLineParser, environment_path, path_argument, positive_number
+from utils.data_files import SUFFIXES
 from utils.errors import SemcoError
+from utils.progress import Progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code: 0, or 2 after a user's mistake."""
+    """Run the program; returns its exit code: 0, or 2 after a user's mistake or for a split that does not fit."""
     try:
-        _make_splits(_parser().parse(sys.argv[1:] if argv is None else list(argv)))
+        values = _parser().parse(sys.argv[1:] if argv is None else list(argv))
+        if values.check:
+            _check(values)
+        else:
+            _make_splits(values)
     except SemcoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def draw_labelled(table: LabelTable, *, per_class: int, seed: int) -> tuple[dict[str, str], list[str]]:
-    """Draw `per_class` images of each class; returns file name -> class, and the classes that had no more than that.
-
-    The draw is part of every published split and fixed for ever: the legacy stream of `numpy.random.seed(seed)`, classes
-    in sorted order, `choice` without replacement among a class's images in file order. A class with `per_class` images or
-    fewer gives all of them and draws nothing.
-    """
-    stream = np.random.RandomState(seed)
-    images: dict[str, list[str]] = {}
-    for name, class_name in zip(table.ids, table.classes, strict=True):
-        if class_name is not None:
-            images.setdefault(class_name, []).append(name)
-    chosen: dict[str, str] = {}
-    exhausted = []
-    for class_name in sorted(images):
-        files = images[class_name]
-        if len(files) <= per_class:
-            exhausted.append(class_name)
-        else:
-            files = [str(name) for name in stream.choice(files, per_class, replace=False)]
-        chosen.update(dict.fromkeys(files, class_name))
-    return chosen, exhausted
-
-
 def _make_splits(values) -> None:
     folder = dataset_folder(values.dataset_path, values.dataset_name)
-    train = read_label_table(table_path(folder, "train"))
-    test = read_label_table(table_path(folder, "test")) if has_test_part(folder) else LabelTable([], [])
-    labelled, exhausted = draw_labelled(train, per_class=values.instances_per_label, seed=values.random_seed)
-    validation = {name: kind for name, kind in zip(test.ids, test.classes, strict=True) if kind is not None}
-    class_names = sorted({kind for kind in train.classes if kind is not None})
+    table = read_label_table(table_path(folder, "train"))
+    class_names = sorted({kind for kind in table.classes if kind is not None})
     if len(class_names) < 2:
         raise SemcoError(
             f"{folder} has {len(class_names)} classes, expected two or more: give its training images some"
         )
-    if test.ids and not validation:
-        raise SemcoError(f"{table_path(folder, 'test')} gives no image a class: validation needs some")
-    if extra := sorted(set(validation.values()) - set(class_names)):
-        raise SemcoError(f"{table_path(folder, 'test')} has the class {extra[0]!r}, which no training image has")
-    start = values.output_path / values.dataset_name
-    written = {
-        f"{start}_labelled_data_{values.instances_per_label}_seed{values.random_seed}.pkl": encode_split(
-            "train", labelled
-        ),
-        f"{start}_valid_data.pkl": encode_split("test", validation),
-        f"{start}_classes.pkl": class_names,
-    }
-    if not validation:
-        del written[f"{start}_valid_data.pkl"]
-    # All conflicts are found before anything is written.
-    for path, content in written.items():
-        # Not Path.is_dir and Path.exists, which raise where a folder on the way may not be read.
-        if os.path.isdir(path):  # noqa: PTH112
-            raise SemcoError(f"{path} is a folder where a file would go: remove it, or choose another --output-path")
-        if not values.force and os.path.exists(path) and _differs(Path(path), content):  # noqa: PTH110
-            raise SemcoError(
-                f"{path} exists and differs: pass --force to overwrite it, or choose another --output-path"
-            )
-    for path, content in written.items():
-        write_content(Path(path), content)
-    if exhausted:
+    size = {"total": values.labels_total} if values.labels_total else {"per_class": _per_class(values)}
+    seeds = list(dict.fromkeys(values.random_seed or [0]))
+    draws = {seed: draw_split(table, seed=seed, valid_per_class=values.valid_per_label, **size) for seed in seeds}
+    files = [file for seed, draw in draws.items() for file in _seed_files(values, seed, draw)]
+    files += _shared_files(values, folder, class_names)
+    write_files(files, force=values.force)
+    if exhausted := next(iter(draws.values())).exhausted:
         names = ", ".join(map(repr, exhausted))
         print(
-            f"warning: {len(exhausted)} classes have {values.instances_per_label} images or fewer, all are labelled: {names}",
+            f"warning: all images of {len(exhausted)} classes are labelled, they have no more: {names}", file=sys.stderr
+        )
+    print(f"{values.dataset_name}: {len(class_names)} classes, {len(table.ids)} images in train/")
+    print("\n".join(f"{file.path}: {file.what}" for file in files))
+
+
+def _seed_files(values, seed: int, draw: Draw) -> Iterable[SplitFile]:
+    drawn = f"total{values.labels_total}" if values.labels_total else str(_per_class(values))
+    yield split_file(_path(values, f"labelled_data_{drawn}_seed{seed}"), "train", draw.labelled)
+    if draw.validation:
+        name = f"valid_data_{values.valid_per_label}_beside_{drawn}_seed{seed}"
+        yield split_file(_path(values, name), "train", draw.validation)
+
+
+def _per_class(values) -> int:
+    return values.instances_per_label or 10
+
+
+def _shared_files(values, folder: Path, class_names: list[str]) -> Iterable[SplitFile]:
+    """Files that are the same for every seed."""
+    test = _test_images(folder, class_names, needed=not values.valid_per_label)
+    if test:
+        yield split_file(_path(values, "valid_data"), "test", test)
+    elif not values.valid_per_label:
+        print(
+            "note: the dataset has no test part: draw validation images from train/ with --valid-per-label, "
+            "or train with --valid-fraction",
             file=sys.stderr,
         )
-    counts = sorted(Counter(labelled.values()).values())
-    split = Split(part="train", classes=labelled, path=Path(next(iter(written))))
-    print(
-        f"{values.dataset_name}: {len(class_names)} classes, {len(labelled)} labelled images "
-        f"({counts[0]} to {counts[-1]} a class) of {len(train.ids)}, {len(validation)} validation images"
-    )
-    print(f"fingerprint of the labelled split: {split.fingerprint()[:16]}")
-    print("\n".join(written))
+    yield SplitFile(_path(values, "classes"), class_names, f"{len(class_names)} class names")
 
 
-def _differs(path: Path, content: dict[str, str] | list[str]) -> bool:
-    if isinstance(content, list):
-        return read_class_names(path) != content
-    split = read_split(path)
-    return encode_split(split.part, split.classes) != content
+def _test_images(folder: Path, class_names: Sequence[str], *, needed: bool) -> dict[str, str]:
+    """Images of the test part that have a class, none where there is no test part."""
+    path = table_path(folder, "test")
+    table = read_label_table(path) if has_test_part(folder) else LabelTable(ids=[], classes=[])
+    test = {name: kind for name, kind in zip(table.ids, table.classes, strict=True) if kind is not None}
+    if needed and table.ids and not test:
+        raise SemcoError(
+            f"{path} gives no image a class: validation needs some, or pass --valid-per-label to draw it from train/"
+        )
+    if extra := sorted(set(test.values()) - set(class_names)):
+        raise SemcoError(f"{path} has the class {extra[0]!r}, which no training image has")
+    return test
+
+
+def _path(values, name: str) -> Path:
+    return values.output_path / f"{values.dataset_name}_{name}{SUFFIXES[values.format]}"
+
+
+def _check(values) -> None:
+    if len(values.check) > 2:
+        raise SemcoError("--check takes a labelled split and, if it has one, its validation split; check others apart")
+    folder = dataset_folder(values.dataset_path, values.dataset_name)
+    splits = [read_split(path) for path in values.check]
+    report = check_splits(folder, *splits, progress=Progress())
+    for split in splits:
+        print(f"{split.path}: {describe_split(split)}")
+    print(format_report(report))
+    if report.problems:
+        raise SemcoError(f"{values.check[0]} does not fit {folder}: make the split anew with split_maker.py")
 
 
 def _parser() -> OneLineParser:
@@ -112,28 +114,40 @@ def _parser() -> OneLineParser:
         prog="split_maker.py",
         description="Draw which training images are labelled, and write the splits that run_semco.py reads.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--dataset-path",
         type=path_argument,
         default=environment_path("SEMCO_DATA_PATH"),
         help="folder that holds the dataset folders (default: $SEMCO_DATA_PATH)",
     )
-    parser.add_argument("--dataset-name", default="cifar100", help="the dataset's folder in there (default: cifar100)")
-    parser.add_argument(
-        "--instances-per-label", type=_positive, default=10, help="labelled images per class (default: 10)"
+    add("--dataset-name", default="cifar100", help="the dataset's folder in there (default: cifar100)")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--instances-per-label", type=positive_number, metavar="N", help="labelled images per class (default: 10)"
     )
-    parser.add_argument("--random-seed", type=_seed, default=0, help="seed of the draw, 0 to 2**32 - 1 (default: 0)")
-    parser.add_argument(
-        "--output-path", type=path_argument, default=Path("splits"), help="folder for the files (default: splits)"
+    size.add_argument(
+        "--labels-total",
+        type=positive_number,
+        metavar="N",
+        help="labelled images in all, shared equally by the classes",
     )
-    parser.add_argument("--force", action="store_true", help="overwrite files that differ")
+    add(
+        "--valid-per-label", type=positive_number, default=0, metavar="N",
+        help="draw N validation images per class from train/, so that no choice looks at test/ (default: none)",
+    )  # fmt: skip
+    add(
+        "--random-seed", type=_seed, nargs="+", action="extend", metavar="SEED",
+        help="seeds of the draw, 0 to 2**32 - 1, one labelled split each (default: 0)",
+    )  # fmt: skip
+    add("--format", choices=SUFFIXES, default="pickle", help="format of the files (default: pickle)")
+    add("--output-path", type=path_argument, default=Path("splits"), help="folder for the files (default: splits)")
+    add("--force", action="store_true", help="overwrite files that differ")
+    add(
+        "--check", type=path_argument, nargs="+", metavar="SPLIT",
+        help="draw nothing; check a labelled split, and its validation split if given too, against the dataset",
+    )  # fmt: skip
     return parser
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
 
 
 def _seed(text: str) -> int:
@@ -142,8 +156,7 @@ def _seed(text: str) -> int:
     return number
 
 
-# argparse names these in its message about a wrong value.
-_positive.__name__ = "whole number from 1"
+# argparse names it in its message about a wrong value.
 _seed.__name__ = "whole number below 2**32"
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ import numpy as np
 
 from loaders.index import LONGEST_PATH, DatasetIndex
 from utils.atomic import write_text
+from utils.data_files import SUFFIXES, read_data
 from utils.errors import SemcoError
 from utils.plain_names import find_fault, inside_fault
-from utils.safe_pickle import dump_pickle, load_pickle
+from utils.safe_pickle import dump_pickle
 
-SUFFIXES = {"pickle": ".pkl", "csv": ".csv", "json": ".json"}
 PARTS = ("train", "test")
 
 
@@ -44,7 +43,7 @@ def read_split(path: Path) -> Split:
     Raises:
         SemcoError: missing, damaged, empty, or with keys or classes that make no sense.
     """
-    content = _read(path)
+    content = read_data(path)
     if not isinstance(content, dict):
         raise SemcoError(f"split {path} holds a {type(content).__name__}, expected a dict from train/<id> to class")
     if not content:
@@ -67,25 +66,6 @@ def read_split(path: Path) -> Split:
     if len(parts) > 1:
         raise SemcoError(f"split {path} mixes train/ and test/: make one split for each")
     return Split(part=parts.pop(), classes=classes, path=path)
-
-
-def read_class_names(path: Path) -> list[str]:
-    """Read a list of class names.
-
-    Raises:
-        SemcoError: missing, damaged, empty, or not a list of different names.
-    """
-    content = _read(path)
-    if isinstance(content, dict):
-        content = list(content) if path.suffix == ".csv" else None
-    if not isinstance(content, (list, tuple)) or not all(isinstance(name, str) for name in content):
-        raise SemcoError(f"class list {path}: expected a list of class names")
-    for name in content:
-        if fault := find_fault(name):
-            raise SemcoError(f"class list {path}: the name {name[:100]!r} {fault}")
-    if len(content) < 2 or len(set(content)) != len(content):
-        raise SemcoError(f"class list {path}: expected two or more different names, found {len(set(content))}")
-    return [str(name) for name in content]
 
 
 def encode_split(part: str, classes: Mapping[str, str]) -> dict[str, str]:
@@ -132,38 +112,3 @@ def locate_split(split: Split, index: DatasetIndex) -> tuple[np.ndarray, np.ndar
 def _fail(split: Split, names: Sequence[str], reason: str) -> None:
     more = f" (and {len(names) - 1} more like it)" if len(names) > 1 else ""
     raise SemcoError(f"split {split.path} names {split.part}/{names[0]} {reason}{more}: use the split of this dataset")
-
-
-def _read(path: Path) -> object:
-    if path.suffix == SUFFIXES["json"]:
-        try:
-            return json.loads(_text(path), object_pairs_hook=lambda pairs: _as_dict(pairs, path))
-        except (ValueError, RecursionError) as error:
-            raise SemcoError(f"{path} is no JSON ({error}): make it anew") from error
-    if path.suffix == SUFFIXES["csv"]:
-        try:
-            rows = [row for row in csv.reader(_text(path).splitlines()) if row]
-        except csv.Error as error:
-            raise SemcoError(f"{path} is no CSV ({error}): make it anew") from error
-        if any(len(row) != len(rows[0]) or len(row) > 2 for row in rows):
-            raise SemcoError(f"{path}: expected one or two columns in every line")
-        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else _as_dict(rows, path)
-    return load_pickle(path)
-
-
-def _as_dict(pairs: Sequence[Sequence], path: Path) -> dict:
-    """A dict of pairs; a key that stands there twice is one line too many, not the last word."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise SemcoError(f"{path} names {key[:100]!r} twice: take one of the lines out")
-    return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SemcoError(f"cannot read {path}: {error.strerror}; check the path") from error
-    except UnicodeDecodeError as error:
-        raise SemcoError(f"{path} is not text in UTF-8: make it anew") from error

@@ -11,10 +11,11 @@ from loaders.batches import TrainingPool
 from loaders.image_store import ImageStore, PixelStore
 from loaders.index import DatasetIndex, dataset_folder, load_index
 from loaders.pixel_cache import OpenedStore, StoreRequest, cache_folder, can_hold, digest, open_store
-from loaders.splits import locate_split, read_class_names, read_split
+from loaders.splits import locate_split, read_split
 from loaders.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
 from loaders.validation import select_validation
 from utils.config import Config
+from utils.data_files import read_class_names
 from utils.errors import SemcoError
 from utils.progress import Progress
 

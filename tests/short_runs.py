@@ -12,6 +12,7 @@ import split_maker
 from conftest import write_vectors
 from loaders.prepare.__main__ import main as prepare
 from sample_images import photo_crops
+from utils.data_files import read_class_names
 from utils.label_matching import normalise
 
 
@@ -41,7 +42,7 @@ def split_and_train(root: Path, name: str, *flags: str, per_label: int = 2) -> d
 
 def train(root: Path, name: str, split: str, *flags: str) -> int:
     """Train two steps of a tiny network on the CPU; returns the exit code."""
-    classes = split_maker.read_class_names(root / "splits" / f"{name}_classes.pkl")
+    classes = read_class_names(root / "splits" / f"{name}_classes.pkl")
     write_vectors(root / "vectors.txt", sorted({normalise(class_name) for class_name in classes}), dim=8)
     settings = {
         "--dataset-path": root / "data", "--dataset-name": name, "--train-split-pickle": root / "splits" / split,

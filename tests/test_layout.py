@@ -38,7 +38,7 @@ def test_there_is_something_to_check():
 
 
 def test_configuration_needs_the_standard_library_only():
-    for name in ("config.py", "command_line.py", "errors.py"):
+    for name in ("config.py", "config_checks.py", "command_line.py", "errors.py"):
         outside = {entry.split(".")[0] for entry in _imports(ROOT / "utils" / name)} - {"utils"}
         assert not outside & {"torch", "numpy", "PIL", "pandas", "sklearn", "tqdm"}
 

@@ -10,7 +10,7 @@ from utils.errors import SemcoError
 from utils.label_grouping import group_labels
 from utils.label_matching import LabelMatch
 from utils.label_semantics import LabelSemantics
-from utils.plots import plot_label_groups, plot_learning_curves
+from utils.plots import contact_sheet, plot_label_groups, plot_learning_curves
 
 
 def _is_drawn(path) -> bool:
@@ -57,3 +57,25 @@ def test_label_groups(tmp_path, classes):
         warnings=(),
     )
     assert _is_drawn(plot_label_groups(tmp_path, semantics))
+
+
+def test_contact_sheet_of_images_of_any_shape(tmp_path):
+    """Every image lies in a square cell of its own: a wide and a tall one, drawn in pure colours, take as much room."""
+    shapes, colours = ((10, 40), (40, 10), (20, 20)), ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+    row = [np.full((*shape, 3), colour, dtype=np.uint8) for shape, colour in zip(shapes, colours, strict=True)]
+    square = [np.full((8, 8, 3), 77, dtype=np.uint8)] * 3
+    titles = ["$unclosed", "a very long name of a class that goes on and on", "x"]
+    path = contact_sheet(tmp_path / "deep" / "sheet.png", [("originals", row), ("views", square)], titles=titles)
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    boxes = []
+    for colour in colours:
+        y, x = np.nonzero(np.abs(picture - colour).sum(2) < 30)
+        boxes.append((x.max() - x.min() + 1, y.max() - y.min() + 1, (y.max() + y.min()) / 2))
+    (wide, low, _), (narrow, tall, _), (side, _, _) = boxes
+    assert wide == pytest.approx(4 * low, rel=0.1)
+    assert tall == pytest.approx(4 * narrow, rel=0.1)
+    assert wide == pytest.approx(tall, rel=0.05)
+    assert wide == pytest.approx(side, rel=0.05)
+    assert max(box[2] for box in boxes) - min(box[2] for box in boxes) < 4
+    with pytest.raises(ValueError, match="3 columns"):
+        contact_sheet(path, [("originals", row), ("views", square[:2])])

@@ -2,6 +2,7 @@
 
 import collections
 import pickle
+import pickletools
 import struct
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.errors import SemcoError
-from utils.safe_pickle import dump_pickle, load_pickle
+from utils.safe_pickle import dump_large_pickle, dump_pickle, load_pickle
 
 PLAIN = {
     "names": ["a", "b"],
@@ -160,3 +161,19 @@ def test_damage_gives_one_error_or_plain_data(tmp_path_factory, good, data):
         load_pickle(path)
     except SemcoError as error:
         assert "\n" not in str(error)
+
+
+def test_a_large_pickle_is_read_like_any_other(tmp_path):
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    content = {f"term{place}": row for place, row in enumerate(rows)}
+    dump_large_pickle(tmp_path / "large.pkl", content)
+    loaded = load_pickle(tmp_path / "large.pkl")
+    assert list(loaded) == list(content)
+    for term, row in content.items():
+        np.testing.assert_array_equal(loaded[term], row)
+    # No memo: nothing that a reader would keep until the end.
+    assert not any(opcode.name in ("MEMOIZE", "BINPUT") for opcode, *_ in _opcodes(tmp_path / "large.pkl"))
+
+
+def _opcodes(path):
+    return pickletools.genops(path.read_bytes())

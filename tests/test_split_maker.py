@@ -1,13 +1,14 @@
-"""The labelled draw: fixed for ever, and safe to run twice."""
+"""The program that makes and checks splits: its files, its flags, safe to run twice."""
 
-import numpy as np
+import shutil
+
 import pandas as pd
 import pytest
 
 import split_maker
 from conftest import make_dataset
-from loaders.index import LabelTable
-from loaders.splits import read_class_names, read_split
+from loaders.splits import read_split
+from utils.data_files import read_class_names
 
 CLASSES = ("cat", "ant", "bee")
 
@@ -24,46 +25,55 @@ def _run(root, *flags):
     )
 
 
-@pytest.mark.parametrize("seed", [0, 123])
-def test_the_draw_is_numpys_legacy_stream(root, seed):
-    """Written out the obvious way, with the global generator."""
-    assert _run(root, "--instances-per-label", "4", "--random-seed", str(seed)) == 0
-    table = pd.read_feather(root / "toy" / "labels" / "labels_train.feather")
-    np.random.seed(seed)
-    expected = {}
-    for name in sorted(CLASSES):
-        for file in np.random.choice(table[table["class"] == name]["id"].tolist(), 4, replace=False):
-            expected[str(file)] = name
-    assert read_split(root / "splits" / f"toy_labelled_data_4_seed{seed}.pkl").classes == expected
-
-
-def test_a_known_draw_never_changes():
-    table = LabelTable(ids=[f"{row:02d}" for row in range(30)], classes=[CLASSES[row % 3] for row in range(30)])
-    chosen, exhausted = split_maker.draw_labelled(table, per_class=3, seed=123)
-    assert list(chosen) == GOLDEN
-    assert exhausted == []
-
-
-def test_a_small_class_gives_all_and_draws_nothing():
-    classes = ["ant"] * 2 + ["bee"] * 10
-    both = LabelTable(ids=[str(row) for row in range(12)], classes=classes)
-    alone = LabelTable(ids=both.ids[2:], classes=classes[2:])
-    chosen, exhausted = split_maker.draw_labelled(both, per_class=3, seed=5)
-    assert exhausted == ["ant"]
-    assert {name for name, kind in chosen.items() if kind == "ant"} == {"0", "1"}
-    rest = {name: kind for name, kind in chosen.items() if kind == "bee"}
-    assert rest == split_maker.draw_labelled(alone, per_class=3, seed=5)[0]
+def _names(root):
+    return sorted(path.name for path in (root / "splits").iterdir())
 
 
 def test_files(root, capsys):
     assert _run(root, "--instances-per-label", "9", "--random-seed", "000") == 0
     shown = capsys.readouterr()
-    assert "3 classes have 9 images or fewer" in shown.err
-    assert "27 labelled images (9 to 9 a class) of 27, 6 validation images" in shown.out
-    names = sorted(path.name for path in (root / "splits").iterdir())
-    assert names == ["toy_classes.pkl", "toy_labelled_data_9_seed0.pkl", "toy_valid_data.pkl"]
+    assert "all images of 3 classes are labelled" in shown.err
+    assert "27 images of train/, 9 to 9 in each of 3 classes, fingerprint" in shown.out
+    assert "6 images of test/" in shown.out
+    assert _names(root) == ["toy_classes.pkl", "toy_labelled_data_9_seed0.pkl", "toy_valid_data.pkl"]
     assert read_class_names(root / "splits" / "toy_classes.pkl") == ["ant", "bee", "cat"]
     assert read_split(root / "splits" / "toy_valid_data.pkl").part == "test"
+
+
+@pytest.mark.parametrize(
+    "seeds", [["--random-seed", "0", "1", "2"], ["--random-seed=0", "--random-seed", "1", "2", "1"]]
+)
+def test_several_seeds(root, seeds):
+    assert _run(root, "--instances-per-label", "3", *seeds) == 0
+    splits = [read_split(root / "splits" / f"toy_labelled_data_3_seed{seed}.pkl") for seed in range(3)]
+    assert len({split.fingerprint() for split in splits}) == 3
+    assert len(_names(root)) == 5
+
+
+def test_labels_in_total(root):
+    assert _run(root, "--labels-total", "10") == 0
+    split = read_split(root / "splits" / "toy_labelled_data_total10_seed0.pkl")
+    assert sorted(pd.Series(split.classes).value_counts()) == [3, 3, 4]
+
+
+@pytest.mark.parametrize(("format_", "suffix"), [("pickle", ".pkl"), ("csv", ".csv"), ("json", ".json")])
+def test_formats_and_validation_from_train(root, format_, suffix):
+    flags = ["--instances-per-label", "3", "--valid-per-label", "2", "--format", format_]
+    assert _run(root, *flags, "--random-seed", "4") == 0
+    labelled = read_split(root / "splits" / f"toy_labelled_data_3_seed4{suffix}")
+    valid = read_split(root / "splits" / f"toy_valid_data_2_beside_3_seed4{suffix}")
+    assert (labelled.part, valid.part, len(valid)) == ("train", "train", 6)
+    assert not labelled.classes.keys() & valid.classes.keys()
+    assert read_class_names(root / "splits" / f"toy_classes{suffix}") == ["ant", "bee", "cat"]
+    assert _run(root, "--check", str(labelled.path), str(valid.path)) == 0
+
+
+def test_a_dataset_without_test_images(root, capsys):
+    (root / "toy" / "labels" / "labels_test.feather").unlink()
+    shutil.rmtree(root / "toy" / "test")
+    assert _run(root, "--instances-per-label", "3") == 0
+    assert "--valid-per-label" in capsys.readouterr().err
+    assert _names(root) == ["toy_classes.pkl", "toy_labelled_data_3_seed0.pkl"]
 
 
 def test_equal_files_are_left_and_others_protected(root, capsys):
@@ -80,20 +90,45 @@ def test_equal_files_are_left_and_others_protected(root, capsys):
     assert path.read_bytes() != before
 
 
+def test_check(root, capsys):
+    assert _run(root, "--instances-per-label", "3") == 0
+    path = root / "splits" / "toy_labelled_data_3_seed0.pkl"
+    capsys.readouterr()
+    assert _run(root, "--check", str(path)) == 0
+    shown = capsys.readouterr()
+    assert "unlabelled: 18 images" in shown.out
+    assert "problems: none" in shown.out
+    table = pd.read_feather(root / "toy" / "labels" / "labels_train.feather")
+    gone = next(iter(read_split(path).classes))
+    table[table["id"] != gone].reset_index(drop=True).to_feather(root / "toy" / "labels" / "labels_train.feather")
+    assert _run(root, "--check", str(path)) == 2
+    shown = capsys.readouterr()
+    assert f"train/{gone}" in shown.out
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "words"),
     [
-        ["--instances-per-label", "0"],
-        ["--random-seed", "-1"],
-        ["--random-seed", "x"],
-        ["--dataset-name", "gone"],
-        ["--sed", "1"],
+        (["--instances-per-label", "0"], "whole number from 1"),
+        (["--labels-total", "x"], "whole number from 1"),
+        (["--labels-total", "2"], "less than the 3 classes"),
+        (["--labels-total", "30", "--instances-per-label", "10"], "not allowed with"),
+        (["--valid-per-label", "9", "--instances-per-label", "3"], "--valid-per-label 9"),
+        (["--random-seed", "-1"], "--random-seed"),
+        (["--random-seed", "0", "x"], "whole number below 2**32"),
+        (["--random-seed"], "--random-seed"),
+        (["--format", "xml"], "xml"),
+        (["--dataset-name", "gone"], "no dataset 'gone'"),
+        (["--sed", "1"], "unknown flag --sed"),
+        (["--check", "gone.pkl"], "cannot read gone.pkl"),
+        (["--check", "a", "b", "c"], "--check takes"),
     ],
 )
-def test_mistakes(root, flags, capsys):
+def test_mistakes(root, flags, words, capsys):
     assert _run(root, *flags) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert words in shown
     assert not (root / "splits").exists()
-
-
-GOLDEN = ["13", "01", "22", "11", "17", "14", "06", "03", "24"]

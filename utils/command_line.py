@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.config import Config, flag_name
+from utils.config_checks import check_config
 from utils.errors import SemcoError
 
 # In bytes. Files get names of their own below a folder that is given, so the whole limit of 4096 is not for the user.
@@ -111,6 +112,17 @@ def environment_path(variable: str) -> Path | None:
     return Path(os.environ[variable]) if os.environ.get(variable) else None
 
 
+def positive_number(text: str) -> int:
+    """A whole number from 1, as the `type` of an argument."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+# argparse names it in its message about a wrong value.
+positive_number.__name__ = "whole number from 1"
+
+
 def parse_config(arguments: Sequence[str]) -> Config:
     """Turn run_semco.py's arguments into a validated Config.
 
@@ -118,7 +130,7 @@ def parse_config(arguments: Sequence[str]) -> Config:
         SemcoError: a mistake in the arguments.
     """
     config = Config(**vars(build_parser().parse(arguments)))
-    config.validate()
+    check_config(config)
     return config
 
 

@@ -4,12 +4,9 @@
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from utils.errors import SemcoError
 
 
 def option(default: Any, help: str, *, group: str, **extra: Any) -> Any:
@@ -65,7 +62,15 @@ class Config:
         group=_LABELS,
         env="SEMCO_WV_PATH",
     )
-    label_terms: Path | None = option(None, "CSV `class,term` that overrides the matching rules", group=_LABELS)
+    label_embedder: str | None = option(
+        None,
+        "text encoder that gives class names their vectors instead of --word-vec-path: sentence-transformers:MODEL, a name or "
+        "a folder",
+        group=_LABELS,
+    )
+    label_terms: Path | None = option(
+        None, "CSV `class,term` that overrides the matching rules, or the text that is embedded", group=_LABELS
+    )
     unmatched_labels: str = option(
         "error", "what to do with a class name that matches no term", group=_LABELS, choices=("error", "random")
     )
@@ -141,6 +146,9 @@ class Config:
     )
 
     output_dir: Path = option(Path("runs"), "folder for run folders", group=_MACHINE)
+    preview: bool = option(
+        False, "train nothing: check everything, show data, labels and costs, draw example views", group=_MACHINE
+    )
     resume: str | None = option(
         None,
         "go on from a checkpoint in its run folder: PATH of a .pth file or a run folder, or auto: the furthest run with these "
@@ -221,76 +229,7 @@ class Config:
             name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()
         }
 
-    def validate(self) -> None:
-        """Check everything that can be checked without touching a file.
-
-        Raises:
-            SemcoError: the first flag whose value cannot work.
-        """
-        for entry in dataclasses.fields(self):
-            value = getattr(self, entry.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise SemcoError(f"--{flag_name(entry)} is {value}: give a finite number")
-        for name, (low, high, wanted) in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise SemcoError(f"--{name.replace('_', '-')} is {value}: expected {wanted}")
-        self._check_together()
-
-    def _check_together(self) -> None:
-        if self.train_split_pickle is None:
-            raise SemcoError("--train-split-pickle is missing: make one with split_maker.py and name it here")
-        if self.im_size < self.cropsize:
-            raise SemcoError(
-                f"--im-size {self.im_size} is smaller than --cropsize {self.cropsize}: images must be at least as large as crops"
-            )
-        if self.valid_fraction and self.valid_split_pickle is not None:
-            raise SemcoError(
-                "--valid-fraction and --valid-split-pickle both choose validation images: give one of them"
-            )
-        if (self.wres_n - 4) % 6:
-            raise SemcoError(f"--wres-n is {self.wres_n}: expected 6 * i + 4, such as 10, 16, 22, 28 or 40")
-        if self.steps_per_epoch < 1:
-            raise SemcoError(
-                f"--n-imgs-per-epoch {self.n_imgs_per_epoch} is smaller than --batch-size {self.batch_size}: no step is made"
-            )
-        if self.use_pretrained and self.checkpoint_path is None:
-            raise SemcoError("--use-pretrained needs --checkpoint-path: name the checkpoint to start from")
-        if self.checkpoint_path is not None and not self.use_pretrained:
-            raise SemcoError("--checkpoint-path does nothing without --use-pretrained: add it, or drop the path")
-
 
 def flag_name(entry: dataclasses.Field) -> str:
     """How a field is spelt on the command line, without the leading dashes."""
     return entry.name.replace("_", "-")
-
-
-_COUNT = 10**12
-_RANGES: dict[str, tuple[float, float, str]] = {
-    "valid_fraction": (0.0, 0.9, "a share from 0 to 0.9"),
-    "eps": (0.0, 2.0, "a cosine distance from 0 to 2, or auto"),
-    "im_size": (8, 4096, "8 to 4096 pixels"),
-    "cropsize": (8, 4096, "8 to 4096 pixels"),
-    "lam_u": (0.0, 1e6, "0 or more"),
-    "mu": (1, 1024, "a whole number from 1"),
-    "thr": (0.0, 1.0, "a probability from 0 to 1"),
-    "thr_emb": (-1.0, 1.0, "a cosine from -1 to 1"),
-    "lambda_emb": (0.0, 1e6, "0 or more"),
-    "ema_alpha": (0.0, 0.999999999, "a decay from 0 to below 1"),
-    "wres_k": (1, 64, "a whole number from 1"),
-    "wres_n": (10, 1000, "10 or more"),
-    "bn_momentum": (1e-6, 1.0, "a share above 0, up to 1"),
-    "n_epoches": (1, _COUNT, "a whole number from 1"),
-    "break_epoch": (0, _COUNT, "a number of epochs, or 0 for none"),
-    "n_imgs_per_epoch": (1, _COUNT, "a whole number from 1"),
-    "batch_size": (1, 10**6, "a whole number from 1"),
-    "lr": (1e-12, 1e3, "a number above 0"),
-    "momentum": (1e-12, 1.0, "a number above 0, up to 1 (Nesterov momentum needs some)"),
-    "weight_decay": (0.0, 1e3, "0 or more"),
-    "early_stopping_epochs": (0, _COUNT, "a number of epochs, or 0 for none"),
-    "min_wait_before_es": (-1, _COUNT, "a number of epochs, or -1 for none"),
-    "checkpoint_minutes": (0.0, 1e6, "minutes, or 0 for none within an epoch"),
-    "nan_limit": (1, _COUNT, "a whole number from 1"),
-    "seed": (-(2**63), 2**63 - 1, "a whole number below 2**63"),
-    "num_workers_per_gpu": (0, 1024, "a whole number from 0 to 1024"),
-}

@@ -99,6 +99,18 @@ def match_labels(
     )
 
 
+def check_class(label: str, class_names: Sequence[str]) -> None:
+    """Make sure that a name in --label-terms is a class.
+
+    Raises:
+        SemcoError: it is not.
+    """
+    if label not in class_names:
+        raise SemcoError(
+            f"--label-terms names the class {label!r}, which the dataset does not have: check its spelling"
+        )
+
+
 def nearest_terms(labels: Sequence[str], vocabulary: Sequence[str], count: int = 3) -> list[tuple[str, ...]]:
     """For each class name the terms that are most like it by normalised Levenshtein similarity, the first of equals first."""
     found = []
@@ -162,10 +174,7 @@ def _check_overrides(
 ) -> dict[str, str]:
     given = {}
     for label, term in overrides.items():
-        if label not in class_names:
-            raise SemcoError(
-                f"--label-terms names the class {label!r}, which the dataset does not have: check its spelling"
-            )
+        check_class(label, class_names)
         found = term if term in rank else normalise(term)
         if found not in rank:
             near = ", ".join(nearest_terms([term], vocabulary)[0])

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import numpy as np
 from utils.atomic import write_text
 from utils.config import Config
 from utils.errors import SemcoError, one_line
+from utils.label_embedder import embed_texts, readable
 from utils.label_grouping import Grouping, group_labels
-from utils.label_matching import LabelMatch, MatchResult, match_labels
+from utils.label_matching import LabelMatch, MatchResult, check_class, match_labels
 from utils.progress import Progress
 from utils.seeding import Draws, Purpose
 from utils.word_vectors import WordVectors, open_word_vectors
@@ -44,22 +45,49 @@ def describe_labels(config: Config, class_names: Sequence[str], *, progress: Pro
     """Find a vector and a group for every class.
 
     Raises:
-        SemcoError: word vectors that cannot be used, or class names without a term.
+        SemcoError: word vectors or an embedder that cannot be used, or class names without a term.
     """
-    if config.word_vec_path is None:
-        raise SemcoError("--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH")
-    word_vectors = open_word_vectors(config.word_vec_path, progress)
     overrides = read_label_terms(config.label_terms) if config.label_terms else {}
+    if config.label_embedder is not None:
+        return _embed(config, class_names, overrides)
+    if config.word_vec_path is None:
+        raise SemcoError(
+            "--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH, or choose a --label-embedder"
+        )
+    word_vectors = open_word_vectors(config.word_vec_path, progress)
     result = match_labels(class_names, word_vectors.terms, overrides)
     if result.unmatched and config.unmatched_labels == "error":
         raise _unmatched_error(result, config.word_vec_path)
-    vectors = _vectors(result, word_vectors, config.seed)
-    grouping = group_labels(vectors, config.eps)
-    matches = tuple(
+    return describe_matches(config, result, word_vectors)
+
+
+def describe_matches(config: Config, result: MatchResult, word_vectors: WordVectors) -> LabelSemantics:
+    """Group the matched classes by their terms' vectors; the others get random vectors."""
+    matches = [
         entry if isinstance(entry, LabelMatch) else LabelMatch(entry.label, "", "random") for entry in result.entries
-    )
-    warnings = [*_match_warnings(result), *_vector_warnings(vectors, grouping, config)]
-    return LabelSemantics(matches, vectors, grouping, tuple(warnings))
+    ]
+    vectors = _vectors(result, word_vectors, config.seed)
+    return _group(config, matches, vectors, _match_warnings(result))
+
+
+def _embed(config: Config, class_names: Sequence[str], overrides: Mapping[str, str]) -> LabelSemantics:
+    """Let a text encoder read the class names, or the texts that `overrides` gives for them."""
+    for label in overrides:
+        check_class(label, class_names)
+    matches = [
+        LabelMatch(label, overrides.get(label) or readable(label), "given" if label in overrides else "embedder")
+        for label in class_names
+    ]
+    vectors = embed_texts(config.label_embedder, [match.term for match in matches])
+    return _group(config, matches, vectors, _shared_warnings(MatchResult(tuple(matches))))
+
+
+def _group(
+    config: Config, matches: Sequence[LabelMatch], vectors: np.ndarray, warnings: Iterable[str]
+) -> LabelSemantics:
+    grouping = group_labels(vectors, config.eps)
+    warnings = (*warnings, *_vector_warnings(vectors, grouping, config))
+    return LabelSemantics(tuple(matches), vectors, grouping, warnings)
 
 
 def read_label_terms(path: Path) -> dict[str, str]:
@@ -161,6 +189,10 @@ def _match_warnings(result: MatchResult) -> Iterator[str]:
     if result.unmatched:
         names = ", ".join(repr(entry.label) for entry in result.unmatched)
         yield f"random vectors stand in for {len(result.unmatched)} class names that match no word: {names}"
+    yield from _shared_warnings(result)
+
+
+def _shared_warnings(result: MatchResult) -> Iterator[str]:
     for term, labels in result.shared.items():
         yield f"the classes {', '.join(map(repr, labels))} share the term {term!r}: the embedding head cannot tell them apart"
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,11 +39,11 @@ def plot_label_groups(run_folder: Path, semantics: LabelSemantics) -> Path:
         return _save(figure, run_folder / "label_groups.png")
 
 
-def contact_sheet(path: Path, rows: Sequence[tuple[str, np.ndarray]], *, titles: Sequence[str] = ()) -> Path:
+def contact_sheet(path: Path, rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, titles: Sequence[str] = ()) -> Path:
     """Draw a sheet of images, one row each for, say, the originals, their weak and their strong views.
 
     Args:
-        rows: title of the row and its uint8 images (N, H, W, 3); rows may differ in H and W, not in N.
+        rows: title of the row and its N uint8 images (H, W, 3), each of any size.
         titles: of the N columns.
     """
     count = len(rows[0][1])
@@ -54,11 +55,16 @@ def contact_sheet(path: Path, rows: Sequence[tuple[str, np.ndarray]], *, titles:
     for line, (row_title, images) in zip(axes, rows, strict=True):
         for axis, image in zip(line, images, strict=True):
             axis.imshow(image, interpolation="nearest")
+            # A square cell for every image, so that rows and titles stay in line whatever its shape.
+            (height, width), half = image.shape[:2], max(image.shape[:2]) / 2
+            middle = (width - 1) / 2, (height - 1) / 2
+            axis.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half))
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
         line[0].set_ylabel(row_title, fontsize=10)
     for axis, title in zip(axes[0], titles, strict=False):
-        axis.set_title(title, fontsize=9, parse_math=False)
+        # Names of classes can be longer than a column is wide.
+        axis.set_title(textwrap.fill(title, 16, max_lines=2, placeholder="..."), fontsize=9, parse_math=False)
     return _save(figure, path)
 
 

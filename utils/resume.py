@@ -28,7 +28,7 @@ MAY_CHANGE = (
 # Flags that name files: what they hold is compared, not where they lie.
 _BY_CONTENT = (
     "dataset_path", "train_split_pickle", "valid_split_pickle", "classes_pickle", "skip_bad_images", "word_vec_path",
-    "label_terms", "imgnet_weights",
+    "label_embedder", "label_terms", "imgnet_weights",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.atomic import write_bytes
+from utils.atomic import atomic_path, write_bytes
 from utils.errors import SemcoError
 
 
@@ -34,6 +34,18 @@ def load_pickle(path: Path) -> Any:
 def dump_pickle(path: Path, content: Any) -> None:
     """Write a pickle atomically; equal content gives equal bytes."""
     write_bytes(path, pickle.dumps(content, protocol=4))
+
+
+def dump_large_pickle(path: Path, content: Any) -> None:
+    """Write a pickle of very many small values atomically, without holding it in memory.
+
+    It has no memo, in which writer and reader keep the raw bytes of every value until the last is done: for half a million
+    vectors twice the memory. So values that are referred to twice are written twice, and none may contain itself.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        pickler = pickle.Pickler(file, protocol=4)
+        pickler.fast = True
+        pickler.dump(content)
 
 
 class _RefusedError(Exception):
