@@ -62,7 +62,7 @@ def train(config: Config, arguments: Sequence[str], request: StopRequest) -> Non
             resume = Resume(config)
             seeded = dataclasses.replace(config, seed=world.agree(resume.seed()))
             progress = Progress(enabled=config.progress_bar and world.is_main)
-            _train_in(_Session(seeded, world, progress, request), resume)
+            _train_in(_Run(seeded, world, progress, request), resume)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(config, world.device) from error
     finally:
@@ -70,7 +70,7 @@ def train(config: Config, arguments: Sequence[str], request: StopRequest) -> Non
 
 
 @dataclasses.dataclass(frozen=True)
-class _Session:
+class _Run:
     """What lasts as long as a process: the flags (its seed decided), its place among others, bars, signals."""
 
     config: Config
@@ -79,7 +79,7 @@ class _Session:
     request: StopRequest
 
 
-def _train_in(session: _Session, resume: "Resume") -> None:
+def _train_in(run: _Run, resume: "Resume") -> None:
     """One process's part of a run. Everything is prepared before the run folder is made: a mistake leaves none behind."""
     from loaders.training_data import describe_data, open_training_data, select_images
     from loaders.views import Views, check_plan_fits
@@ -88,7 +88,7 @@ def _train_in(session: _Session, resume: "Resume") -> None:
     from utils.label_semantics import describe_labels, format_label_table
     from utils.run_dir import RunDir, check_output_folder
 
-    config, world, progress = session.config, session.world, session.progress
+    config, world, progress = run.config, run.world, run.progress
     check_output_folder(config.output_dir / config.dataset_name)
     check_plan_fits(config)
     selection = select_images(config)
@@ -102,7 +102,7 @@ def _train_in(session: _Session, resume: "Resume") -> None:
     views = Views(config, data, world=world)
     if config.preview:
         trainer = build_trainer(config, network, semantics, world=world, sample=views.sample())
-        _preview(session, selection, semantics, data, views, trainer)
+        _preview(run, selection, semantics, data, views, trainer)
         return
     facts = describe_data(config, selection, data)
     identity = resume.identity(
@@ -117,13 +117,13 @@ def _train_in(session: _Session, resume: "Resume") -> None:
     with RunDir(config, num_labelled=len(selection.labelled), writes=world.is_main, resumed=point) as folder:
         folder.write_config(config, resolved=facts)
         folder.write_labels(semantics)
-        _fit(session, trainer, views, folder, identity)
+        _fit(run, trainer, views, folder, identity)
         folder.write_summary(trainer.progressed.history, trainer.progressed.best_epoch)
         folder.draw_pictures(semantics)
 
 
 def _preview(
-    session: _Session,
+    run: _Run,
     selection: "Selection",
     semantics: "LabelSemantics",
     data: "TrainingData",
@@ -136,10 +136,10 @@ def _preview(
     from models.run_cost import format_cost, measure_cost
     from utils.plots import contact_sheet, plot_label_groups
 
-    config = session.config
+    config = run.config
     LOGGER.info("%s", format_data(config, selection, data))
     LOGGER.info("%s", format_cost(measure_cost(trainer, views.epoch, views.validation()), epochs=config.last_epoch))
-    if session.world.is_main:
+    if run.world.is_main:
         folder = config.output_dir / config.dataset_name / f"x{len(selection.labelled)}" / "preview"
         sheets = example_sheets(config, selection, data)
         pictures = [contact_sheet(folder / f"{sheet.name}.png", sheet.rows, titles=sheet.titles) for sheet in sheets]
@@ -147,14 +147,14 @@ def _preview(
         LOGGER.info("nothing was trained; pictures: %s", ", ".join(map(str, pictures)))
 
 
-def _fit(session: _Session, trainer: "Trainer", views: "Views", folder: "RunDir", identity: dict[str, Any]) -> None:
+def _fit(run: _Run, trainer: "Trainer", views: "Views", folder: "RunDir", identity: dict[str, Any]) -> None:
     from models.evaluate import evaluate
     from models.run_state import capture_state
     from models.tally import NotFiniteError
     from utils.metrics import format_summary
     from utils.safe_points import SafePoints
 
-    config, world, progress, state = session.config, session.world, session.progress, trainer.progressed
+    config, world, progress, state = run.config, run.world, run.progress, trainer.progressed
 
     def capture() -> dict[str, Any]:
         return {**identity, **capture_state(trainer)}
@@ -172,11 +172,11 @@ def _fit(session: _Session, trainer: "Trainer", views: "Views", folder: "RunDir"
         place=lambda: (state.epoch, state.steps),
         save=lambda: folder.save(capture()),
         minutes=config.checkpoint_minutes,
-        request=session.request,
+        request=run.request,
         world=world,
     )
     try:
-        with session.request.deferred():
+        with run.request.deferred():
             trainer.fit(
                 epoch_batches=views.epoch,
                 evaluate=evaluate_average,
