@@ -60,15 +60,12 @@ class StraightforwardTrainer:
         self._average = copy.deepcopy(model).eval()
         self._optimizer = torch.optim.SGD(model.parameters(), lr=0.03, momentum=0.9, nesterov=True, weight_decay=5e-4)
         self._loader = DataLoader(dataset, batch_size=None, num_workers=os.cpu_count() or 1, persistent_workers=True)
-        self._batches = iter(self._loader)
 
-    def step(self) -> float:
-        """Make one step, read its figures; returns its loss."""
-        try:
-            images, labels = next(self._batches)
-        except StopIteration:
-            self._batches = iter(self._loader)
-            images, labels = next(self._batches)
+    def epoch(self) -> list[float]:
+        """Train through the batches once, reading the figures of every step; returns the losses."""
+        return [self._step(images, labels) for images, labels in self._loader]
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         device = self._guessor.class_vectors.device
         images, labels = images.to(device), labels.to(device)
         output = self._model(images)

@@ -10,8 +10,8 @@ from rapidfuzz.distance import Levenshtein
 
 from utils.errors import SemcoError
 
-# Each compared with every term at once: 16 rows of half a million similarities are 35 MB.
-_NAMES_AT_ONCE = 16
+# Each compared with every term at once: 64 rows of half a million similarities are 140 MB.
+_NAMES_AT_ONCE = 64
 # Words that carry no meaning of their own: never a head noun, never a half of a bigram.
 FUNCTION_WORDS = frozenset(
     (
@@ -78,7 +78,8 @@ def match_labels(
     Raises:
         SemcoError: an override names an unknown class or an unknown term.
     """
-    rank = {term: place for place, term in reversed(list(enumerate(vocabulary)))}
+    # Backwards, so that the first of equal terms stays.
+    rank = dict(zip(reversed(vocabulary), reversed(range(len(vocabulary))), strict=True))
     given = _check_overrides(overrides or {}, class_names, rank, vocabulary)
     alphabet: list[str] = []
     found: dict[str, tuple[str, str]] = {}
@@ -116,7 +117,7 @@ def nearest_terms(labels: Sequence[str], vocabulary: Sequence[str], count: int =
     found = []
     for start in range(0, len(labels), _NAMES_AT_ONCE):
         names = [normalise(label) for label in labels[start : start + _NAMES_AT_ONCE]]
-        rows = process.cdist(names, vocabulary, scorer=Levenshtein.normalized_similarity, dtype=np.float32)
+        rows = process.cdist(names, vocabulary, scorer=Levenshtein.normalized_similarity, dtype=np.float32, workers=-1)
         for row in rows:
             least = np.partition(row, -count)[-count] if len(row) > count else -np.inf
             close = np.flatnonzero(row >= least)
