@@ -68,7 +68,7 @@ def autocontrast(images: Tensor) -> Tensor:
     scale = torch.full_like(span, 255.0) / span
     # Pillow rounds `value * scale` and `-low * scale` on their own before it adds them, and so must this.
     table = (_levels(images) * scale + (-low * scale)).clamp(0, 255)
-    return _apply_tables(images, torch.where(span > 0, table, _levels(images)))
+    return _look_up(flat.long(), torch.where(span > 0, table, _levels(images))).view_as(images)
 
 
 def equalize(images: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def equalize(images: Tensor) -> Tensor:
     step = (flat.shape[2] - last) // 255
     before = counts.cumsum(2) - counts
     table = ((step // 2 + before) // step.clamp(min=1)).clamp(max=255)
-    return _apply_tables(images, torch.where(step > 0, table, _levels(images).long()))
+    return _look_up(flat, torch.where(step > 0, table, _levels(images).long())).view_as(images)
 
 
 def solarize(images: Tensor) -> Tensor:
@@ -114,19 +114,24 @@ def brightness(images: Tensor) -> Tensor:
 
 def sharpness(images: Tensor) -> Tensor:
     """`ImageEnhance.Sharpness`: away from the image smoothed by `ImageFilter.SMOOTH`, whose border pixels stay."""
-    wide = images.int()
-    rows = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
-    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * wide[:, :, 1:-1, 1:-1]
-    smooth = wide.clone()
-    # The kernel sums to 13; a sum over 13 is never half-way between two levels, so this rounds as Pillow's floats do.
-    smooth[:, :, 1:-1, 1:-1] = (2 * total + 13) // 26
-    return _blend(smooth, images)
+    wide = images.float()
+    total = _threes(_threes(wide, 2), 3).add_(wide[:, :, 1:-1, 1:-1], alpha=4)
+    # The kernel sums to 13; a sum over 13 is never near half-way between two levels, so float32 rounds as Pillow does.
+    wide[:, :, 1:-1, 1:-1] = total.mul_(1 / 13).round_()
+    return _blend(wide, images)
+
+
+def _threes(values: Tensor, dim: int) -> Tensor:
+    """Sums of each three neighbours along `dim`."""
+    count = values.shape[dim] - 2
+    first, second, third = (values.narrow(dim, start, count) for start in range(3))
+    return (first + second).add_(third)
 
 
 def _blend(start: Tensor, images: Tensor) -> Tensor:
     """`Image.blend(start, image, factor)` in float32, as `Blend.c` computes it: cut towards zero, then clipped."""
     start = start.float()
-    return (start + (images - start) * _FACTOR).clamp_(0, 255).to(torch.uint8)
+    return (images - start).mul_(_FACTOR).add_(start).clamp_(0, 255).to(torch.uint8)
 
 
 def _luma(images: Tensor) -> Tensor:
@@ -139,9 +144,9 @@ def _levels(images: Tensor) -> Tensor:
     return torch.arange(256, device=images.device, dtype=torch.float64)
 
 
-def _apply_tables(images: Tensor, tables: Tensor) -> Tensor:
-    """Look every level up in its own image's and channel's table (N, 3, 256)."""
-    return tables.to(torch.uint8).gather(2, images.flatten(2).long()).view_as(images)
+def _look_up(levels: Tensor, tables: Tensor) -> Tensor:
+    """Levels (N, 3, P) int64 through each image's and channel's own table (N, 3, 256) -> uint8."""
+    return tables.to(torch.uint8).gather(2, levels)
 
 
 _OPERATIONS: dict[Op, Callable[[Tensor], Tensor] | None] = {
