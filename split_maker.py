@@ -11,22 +11,18 @@ from loaders.split_files import SplitFile, describe_split, split_file, write_fil
 from loaders.splits import read_split
 from utils.command_line import OneLineParser, environment_path, path_argument, positive_number
 from utils.data_files import SUFFIXES
-from utils.errors import SemcoError
+from utils.errors import SemcoError, run_program
 from utils.progress import Progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code: 0, or 2 after a user's mistake or for a split that does not fit."""
-    try:
+    """Run the program; returns its exit code, 2 also for a split that does not fit."""
+
+    def work() -> None:
         values = _parser().parse(sys.argv[1:] if argv is None else list(argv))
-        if values.check:
-            _check(values)
-        else:
-            _make_splits(values)
-    except SemcoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        (_check if values.check else _make_splits)(values)
+
+    return run_program(work)
 
 
 def _make_splits(values) -> None:

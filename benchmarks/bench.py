@@ -13,7 +13,7 @@ import torch
 from benchmarks import bench_startup, bench_training, bench_views
 from benchmarks.results_file import write_results
 from benchmarks.workload import build_workload
-from models.precision import bfloat16_gain, choose_dtype, is_worthwhile
+from models.precision import choose_dtype, measure_bfloat16_gain
 
 _DATASET_SIZES = [1_000, 10_000, 100_000, 1_000_000]
 
@@ -51,7 +51,7 @@ def main() -> None:
         figures[name] = known[name]()
         show(name, figures[name])
     name = f"bench_{device}" + ("_" + "_".join(values.only) if values.only else "")
-    print(write_results(name, figures, command="python -m benchmarks.bench"))
+    print(write_results(name, figures))
 
 
 def show(title: str, content: Any, depth: int = 0) -> None:
@@ -67,11 +67,11 @@ def show(title: str, content: Any, depth: int = 0) -> None:
 def _best_dtype(device: str) -> torch.dtype:
     """The number format that a training here would choose, by capability and by one timed step."""
 
-    def is_faster() -> bool:
+    def bfloat16_gain() -> float:
         work = build_workload(device)
-        return is_worthwhile(bfloat16_gain(work.trainer.model, next(iter(work.batches())).images[:64]))
+        return measure_bfloat16_gain(work.trainer.model, next(iter(work.batches())).images[:64])
 
-    return choose_dtype(torch.device(device), "auto", is_bfloat16_faster=is_faster)
+    return choose_dtype(torch.device(device), "auto", bfloat16_gain=bfloat16_gain)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def index_growth(counts: list[int]) -> dict[str, Any]:
     return {
         "images": {str(count): row for count, row in rows.items()},
         "exponent_of_seconds_from_10K": round(_exponent(rows, counts, "seconds"), 3),
-        "exponent_of_memory_above_the_smallest_from_10K": round(growth_exponent(counts[2:], memory[2:]), 3),
+        "exponent_of_memory_above_the_smallest_from_100K": round(growth_exponent(counts[2:], memory[2:]), 3),
     }
 
 

@@ -17,7 +17,7 @@ from torchvision.models import ResNet50_Weights
 
 from benchmarks.results_file import write_results
 from utils.label_matching import LabelMatch, match_labels, normalise
-from utils.word_vectors import open_word_vectors
+from utils.word_vector_files import open_word_vectors
 
 TERMS = 550_000
 REPETITIONS = 5
@@ -80,7 +80,7 @@ def main() -> None:
         name = f"label_matching_{values.word_vec_path.name.split('.txt')[0]}"
     figures |= measure(names, vocabulary)
     print(*(f"{key}: {value}" for key, value in figures.items()), sep="\n")
-    print(write_results(name, figures, command="python -m benchmarks.label_matching"))
+    print(write_results(name, figures))
 
 
 if __name__ == "__main__":

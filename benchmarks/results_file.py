@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,22 @@ def machine() -> dict[str, Any]:
     return {**facts, **environment()}
 
 
-def write_results(name: str, figures: Any, *, command: str) -> Path:
-    """Write `results/<name>.json`: the figures, the command that made them, the date and the machine."""
+def write_results(name: str, figures: Any, *, command: str | None = None) -> Path:
+    """Write `results/<name>.json`: the figures, the command that made them (default: this process's own), date and machine."""
     path = RESULTS / f"{name}.json"
     content = {
-        "command": command,
+        "command": command or _own_command(),
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "figures": figures,
     }
     write_text(path, json.dumps(content, indent=2) + "\n")
     return path
+
+
+def _own_command() -> str:
+    module = sys.modules["__main__"].__spec__.name
+    return " ".join(["python -m", module, *sys.argv[1:]])
 
 
 def _processor() -> str:

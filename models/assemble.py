@@ -15,10 +15,9 @@ from models.precision import (
     ApexPrecision,
     Precision,
     TorchPrecision,
-    bfloat16_gain,
     choose_dtype,
     import_apex_amp,
-    is_worthwhile,
+    measure_bfloat16_gain,
 )
 from models.progressed import Schedule
 from models.trainer import Method, StepComputation, Trainer
@@ -44,10 +43,15 @@ def build_network(config: Config, semantics: LabelSemantics, *, world: World) ->
     """Build the network with the weights that it starts from. It needs no image, so its faults come before hours of decoding.
 
     Raises:
-        SemcoError: weights that cannot be had or loaded, number formats or apex that cannot be used.
+        SemcoError: weights that cannot be had or loaded, number formats or apex that cannot be used, a batch that the
+            processes cannot share.
     """
-    if config.amp and config.amp_dtype == "float16" and world.device.type == "cpu":
-        raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
+    check_number_format(config, world.device)
+    if config.batch_size % world.size:
+        more = -config.batch_size % world.size + config.batch_size
+        raise SemcoError(
+            f"--batch-size {config.batch_size} cannot be shared equally by {world.size} processes: pass {more}, or --no-parallel"
+        )
     if config.amp and config.amp_backend == "apex":
         import_apex_amp()
     if config.cuda_graph and world.device.type != "cuda":
@@ -55,6 +59,12 @@ def build_network(config: Config, semantics: LabelSemantics, *, world: World) ->
     if config.cuda_graph and world.size > 1:
         raise SemcoError("--cuda-graph is for one GPU: drop the flag, or pass --no-parallel")
     return _build_network(config, num_classes=len(semantics.vectors), embedding_dim=semantics.vectors.shape[1])
+
+
+def check_number_format(config: Config, device: torch.device) -> None:
+    """Raise SemcoError if the device cannot compute in the number format that the flags name."""
+    if config.amp and config.amp_dtype == "float16" and device.type == "cpu":
+        raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
 
 
 def build_trainer(
@@ -70,15 +80,18 @@ def build_trainer(
     model = network.to(device, memory_format=torch.channels_last)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = config.amp  # --no-amp promises float32 throughout
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if world.size > 1 else model
     if config.freeze_backbone:
         model.freeze_backbone()
     optimizer = build_optimizer(model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    precision = _build_precision(config, model, sample)
+    precision: Precision
     if config.amp and config.amp_backend == "apex":
         amp = import_apex_amp()
         model, optimizer = amp.initialize(model, optimizer, opt_level="O1", verbosity=0)
         precision = ApexPrecision(amp)
+    else:
+        precision = TorchPrecision(device, _choose_dtype(config, model, sample))
     LOGGER.info("computing in %s on %s", precision.name, _device_name(device))
     return Trainer(
         network=_for_several_processes(torch.compile(model) if config.compile else model, world),
@@ -143,18 +156,16 @@ def _build_network(config: Config, *, num_classes: int, embedding_dim: int) -> n
     return model
 
 
-def _build_precision(config: Config, model: nn.Module, sample: Tensor) -> Precision:
+def _choose_dtype(config: Config, model: nn.Module, sample: Tensor) -> torch.dtype:
     if not config.amp:
-        return TorchPrecision(sample.device, torch.float32)
+        return torch.float32
 
-    def is_bfloat16_faster() -> bool:
-        gain = bfloat16_gain(model, sample)
+    def bfloat16_gain() -> float:
+        gain = measure_bfloat16_gain(model, sample)
         LOGGER.info("bfloat16 is %.2f times as fast as float32 here", gain)
-        return is_worthwhile(gain)
+        return gain
 
-    return TorchPrecision(
-        sample.device, choose_dtype(sample.device, config.amp_dtype, is_bfloat16_faster=is_bfloat16_faster)
-    )
+    return choose_dtype(sample.device, config.amp_dtype, bfloat16_gain=bfloat16_gain)
 
 
 def _capture(config: Config, precision: Precision) -> Callable[[StepComputation], StepComputation]:

@@ -56,10 +56,10 @@ def co_training_loss(
     emb_labelled = _cosine_distance(labelled_embedding, class_vectors[labels]).mean()
     emb_unlabelled = (guess.mask * _cosine_distance(strong_embedding, guess.target)).mean()
     if cotrain:
-        hinted = (guess.mask * _cross_entropy(strong_logits, guess.hint)).mean()
-        class_unlabelled = class_unlabelled + lambda_emb / 3 * hinted
-        told = (mask * _cosine_distance(strong_embedding, class_vectors[pseudo_labels])).mean()
-        emb_unlabelled = emb_unlabelled + told
+        class_from_emb = (guess.mask * _cross_entropy(strong_logits, guess.hint)).mean()
+        class_unlabelled = class_unlabelled + lambda_emb / 3 * class_from_emb
+        emb_from_class = (mask * _cosine_distance(strong_embedding, class_vectors[pseudo_labels])).mean()
+        emb_unlabelled = emb_unlabelled + emb_from_class
 
     class_loss = class_labelled + lam_u * class_unlabelled
     emb_loss = emb_labelled + lam_u * emb_unlabelled

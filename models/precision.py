@@ -126,21 +126,22 @@ def import_apex_amp() -> Any:
     raise SemcoError(f"--amp-backend apex: the installed apex is another project of that name, not NVIDIA's; {remedy}")
 
 
-def choose_dtype(device: torch.device, wanted: str, *, is_bfloat16_faster: Callable[[], bool]) -> torch.dtype:
+def choose_dtype(device: torch.device, wanted: str, *, bfloat16_gain: Callable[[], float]) -> torch.dtype:
     """Pick the number format of mixed precision for a device.
 
     Args:
         wanted: `bfloat16`, `float16` or `auto`: bfloat16 on GPUs from compute capability 8.0 on, float16 on older ones; on
-            a CPU bfloat16 where it has instructions for it and `is_bfloat16_faster` finds it so, else float32.
+            a CPU bfloat16 where it has instructions for it and they make a step faster, else float32.
+        bfloat16_gain: measures how many times as fast as float32 it is here; called only where the choice hangs on it.
     """
     if wanted != "auto":
         return getattr(torch, wanted)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    return torch.bfloat16 if _cpu_computes_bfloat16() and is_bfloat16_faster() else torch.float32
+    return torch.bfloat16 if _cpu_computes_bfloat16() and bfloat16_gain() >= _WORTHWHILE else torch.float32
 
 
-def bfloat16_gain(model: nn.Module, images: Tensor) -> float:
+def measure_bfloat16_gain(model: nn.Module, images: Tensor) -> float:
     """Time one forward and backward pass in float32 and in bfloat16 on a copy of `model`; return the ratio."""
     model = copy.deepcopy(model).train()
 
@@ -154,11 +155,6 @@ def bfloat16_gain(model: nn.Module, images: Tensor) -> float:
     for dtype in (torch.float32, torch.bfloat16):
         seconds(dtype)  # the first pass of each also chooses and packs kernels
     return min(seconds(torch.float32) for _ in range(2)) / min(seconds(torch.bfloat16) for _ in range(2))
-
-
-def is_worthwhile(gain: float) -> bool:
-    """Say whether a measured speed-up justifies mixed precision."""
-    return gain >= _WORTHWHILE
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from loaders.prepare.mnist import CLOTHES, read_idx
 from utils.command_line import parse_config
 from utils.label_matching import LabelMatch, match_labels
-from utils.word_vectors import open_word_vectors
+from utils.word_vector_files import open_word_vectors
 
 DEMO = Path(__file__).parent.parent / "demo"
 

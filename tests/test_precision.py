@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from models import precision
-from models.precision import ApexPrecision, TorchPrecision, bfloat16_gain, choose_dtype, import_apex_amp
+from models.precision import ApexPrecision, TorchPrecision, choose_dtype, import_apex_amp, measure_bfloat16_gain
 from models.two_head import build_model
 from utils.errors import SemcoError
 
@@ -38,28 +38,28 @@ def test_a_step_learns(dtype):
 
 def test_wishes_are_granted():
     for name in ("bfloat16", "float16"):
-        assert choose_dtype(CPU, name, is_bfloat16_faster=lambda: pytest.fail("no need")) is getattr(torch, name)
+        assert choose_dtype(CPU, name, bfloat16_gain=lambda: pytest.fail("no need")) is getattr(torch, name)
 
 
 @pytest.mark.parametrize(
-    ("has_it", "faster", "expected"), [(True, True, "bfloat16"), (True, False, "float32"), (False, True, "float32")]
+    ("has_it", "gain", "expected"), [(True, 1.2, "bfloat16"), (True, 1.1, "float32"), (False, 5.0, "float32")]
 )
-def test_auto_on_a_cpu(monkeypatch, has_it, faster, expected):
+def test_auto_on_a_cpu(monkeypatch, has_it, gain, expected):
     monkeypatch.setattr(precision, "_cpu_computes_bfloat16", lambda: has_it)
-    assert choose_dtype(CPU, "auto", is_bfloat16_faster=lambda: faster) is getattr(torch, expected)
+    assert choose_dtype(CPU, "auto", bfloat16_gain=lambda: gain) is getattr(torch, expected)
 
 
 @pytest.mark.parametrize(("capability", "expected"), [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 5), "float16")])
 def test_auto_on_a_gpu(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    chosen = choose_dtype(torch.device("cuda"), "auto", is_bfloat16_faster=lambda: pytest.fail("CPU only"))
+    chosen = choose_dtype(torch.device("cuda"), "auto", bfloat16_gain=lambda: pytest.fail("CPU only"))
     assert chosen is getattr(torch, expected)
 
 
 def test_timing_leaves_the_model_alone():
     model = build_model(backbone="wres", num_classes=3, embedding_dim=4, wres_depth=10, wres_width=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert bfloat16_gain(model, torch.randn(4, 3, 32, 32)) > 0
+    assert measure_bfloat16_gain(model, torch.randn(4, 3, 32, 32)) > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
 

@@ -9,7 +9,7 @@ from utils.errors import SemcoError
 from utils.progress import Progress
 from utils.safe_pickle import dump_pickle
 from utils.word_vector_convert import LAYOUTS, convert, resolve_layout
-from utils.word_vectors import open_word_vectors
+from utils.word_vector_files import open_word_vectors
 
 TERMS = ["fish", "guinea_pig", "größe", "##_word", *(f"word{place}" for place in range(60))]
 VECTORS = np.random.default_rng(0).normal(size=(len(TERMS), 6)).astype(np.float32)

@@ -202,7 +202,7 @@ def _shown(entry: dataclasses.Field, default: Any) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
     if default is None:
-        return "auto" if "auto" in entry.metadata.get("words", {}) else "none"
+        return "auto" if None in entry.metadata.get("words", {}).values() else "none"
     return str(default)
 
 

@@ -1,4 +1,4 @@
-"""The command line as one frozen dataclass: fields, help, validation, JSON. Standard library only.
+"""The command line as one frozen dataclass: fields, help, JSON. Standard library only.
 
 `Config` is the single list of flags. Parsing (`utils.command_line`) and the run folder's config.json follow from it.
 """
@@ -149,12 +149,12 @@ class Config:
     preview: bool = option(
         False, "train nothing: check everything, show data, labels and costs, draw example views", group=_MACHINE
     )
-    resume: str | None = option(
+    resume: Path | str | None = option(
         None,
         "go on from a checkpoint in its run folder: PATH of a .pth file or a run folder, or auto: the furthest run with these "
-        "flags under --output-dir, a new run if there is none; --help's machine flags, --break-epoch, early stopping and, with "
-        "a PATH, --n-epoches may differ from that run's",
+        "flags under --output-dir, a new run if there is none; docs/faults.md lists the flags that may differ from that run's",
         group=_MACHINE,
+        words={"auto": "auto"},
     )
     checkpoint_minutes: float = option(
         10.0, "minutes between checkpoints within an epoch; 0: at the ends of epochs only", group=_MACHINE

@@ -1,5 +1,8 @@
 """What a user can mend, as opposed to a bug."""
 
+import sys
+from collections.abc import Callable
+
 
 def one_line(text: str) -> str:
     """Spell out what is not printable: names from files may hold line breaks or terminal escapes."""
@@ -16,3 +19,16 @@ class SemcoError(Exception):
     def __init__(self, message: str) -> None:
         # The promise of one plain line must survive whatever is named in it.
         super().__init__(one_line(message))
+
+
+def run_program(work: Callable[[], None]) -> int:
+    """Do a program's work; returns its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    try:
+        work()
+    except SemcoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0

@@ -17,7 +17,7 @@ from utils.label_grouping import Grouping, group_labels
 from utils.label_matching import LabelMatch, MatchResult, check_class, match_labels
 from utils.progress import Progress
 from utils.seeding import Draws, Purpose
-from utils.word_vectors import WordVectors, open_word_vectors
+from utils.word_vector_files import WordVectors, open_word_vectors
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from utils.atomic import atomic_path
-from utils.errors import SemcoError
+from utils.errors import SemcoError, run_program
 from utils.label_map import draw_label_map
 from utils.label_semantics import LabelSemantics
 from utils.learning_curves import draw_learning_curves
@@ -103,8 +103,4 @@ def _save(figure: Any, path: Path) -> Path:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m utils.plots RUN_FOLDER")
-    try:
-        print(plot_learning_curves(Path(sys.argv[1])))
-    except SemcoError as mistake:
-        print(f"error: {mistake}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run_program(lambda: print(plot_learning_curves(Path(sys.argv[1])))))

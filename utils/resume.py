@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,13 @@ from utils.seeding import resolve_seed
 
 LOGGER = logging.getLogger("semco")
 AUTO = "auto"
-# Flags that change where, how fast and how long a run trains, but no number in it.
+# Flags that change where, how fast and how long a run trains, and no number in it but by rounding.
 MAY_CHANGE = (
     "output_dir", "device", "parallel", "num_workers_per_gpu", "cache_imgs", "data_device", "cuda_graph", "compile",
     "progress_bar", "checkpoint_minutes", "resume",
     "break_epoch", "early_stopping_epochs", "min_wait_before_es", "on_nan", "nan_limit",
 )  # fmt: skip
-# Flags that name files: what they hold is compared, not where they lie.
+# Flags that choose data, vectors or weights: what they come to is compared, not where it lies.
 _BY_CONTENT = (
     "dataset_path", "train_split_pickle", "valid_split_pickle", "classes_pickle", "skip_bad_images", "word_vec_path",
     "label_embedder", "label_terms", "imgnet_weights",
@@ -85,10 +86,10 @@ class Resume:
         """What every checkpoint of this run says, so that it can be told from others.
 
         Args:
-            facts: what is known of the data; where their mean comes from is no part of them.
+            facts: what is known of the data; the sentences on where they come from, which name paths, are no part of them.
             label_vectors: digest of the class vectors and groups.
         """
-        data = {name: value for name, value in facts.items() if name != "statistics"}
+        data = {name: value for name, value in facts.items() if name not in ("statistics", "validation_source")}
         fingerprints = {**data, "class_names": list(class_names), "label_vectors": label_vectors}
         return {"config": self._config.as_json(), "seed": seed, "fingerprints": fingerprints}
 
@@ -147,8 +148,9 @@ class Resume:
         return [(path, content) for path, content, _ in found]
 
     def _named(self, path: Path) -> tuple[Path, dict[str, Any]]:
-        if path.is_dir():
-            paths = [path / name for name in (LAST, PREVIOUS) if (path / name).exists()]
+        # Not Path.is_dir, which raises where a folder on the way may not be read.
+        if os.path.isdir(path):  # noqa: PTH112
+            paths = [path / name for name in (LAST, PREVIOUS) if os.path.exists(path / name)]  # noqa: PTH110
             if not paths:
                 raise SemcoError(
                     f"--resume {path}: this folder has no checkpoint; name a run folder or a .pth file in it"

@@ -17,7 +17,7 @@ from utils.principal_components import PrincipalComponents, fit_components
 from utils.progress import Progress
 from utils.safe_pickle import dump_large_pickle
 from utils.vector_blocks import VectorBlock
-from utils.word_vectors import WordVectors
+from utils.word_vector_files import WordVectors
 
 # 9 significant digits are what a float32 needs to come back the same.
 _NUMBER = "%.9g"

@@ -1,157 +1,132 @@
-"""Word vectors: a file -> its vocabulary, and the vectors of the terms asked for.
+"""Convert files of word vectors, match class names with them: `python -m utils.word_vectors --help`."""
 
-`python -m utils.word_vectors --help` converts such files and matches class names with them.
-"""
-
-import csv
-import os
+import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Sequence
 
-import numpy as np
-
-from utils.byte_lines import first_bytes
-from utils.errors import SemcoError
-from utils.label_matching import normalise
+from utils.command_line import OneLineParser, environment_path, path_argument, positive_number
+from utils.config import Config
+from utils.data_files import read_class_names, read_text
+from utils.errors import SemcoError, one_line, run_program
+from utils.label_matching import LabelMatch, MatchResult, match_labels
+from utils.label_semantics import describe_matches, format_label_table, read_label_terms
 from utils.progress import Progress
-from utils.safe_pickle import load_pickle
-from utils.vector_blocks import VectorBlock, as_float32, check_vectors, gather_blocks
-from utils.word_vector_text import TextVectors
+from utils.word_vector_convert import LAYOUTS, convert
+from utils.word_vector_files import open_word_vectors
 
-_PICKLE_SUFFIXES = {".pkl", ".pickle", ".p"}
-
-
-class WordVectors(Protocol):
-    """An opened file of word vectors.
-
-    `terms`: the vocabulary, in the file's order; `dim`: D.
-    """
-
-    terms: list[str]
-    dim: int
-
-    def select(self, terms: Sequence[str]) -> np.ndarray:
-        """Return the vectors of `terms`, float32 (n, D), checked to be finite and not zero."""
-
-    def blocks(self) -> Iterator[VectorBlock]:
-        """All terms once, in the file's order, with their vectors, which nobody has checked."""
+_SHOWN = 10
 
 
-def open_word_vectors(path: Path, progress: Progress | None = None) -> WordVectors:
-    """Open a pickled dict, a Numberbatch, word2vec or GloVe text (also gzipped), or a CSV of class attributes.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code, 2 also when class names match no term."""
 
-    Raises:
-        SemcoError: the file is missing, damaged, cut short, or of no known format.
-    """
-    # Not Path.is_file, which raises where a folder on the way may not be read.
-    if not os.path.isfile(path):  # noqa: PTH113
-        raise SemcoError(f"word vectors {path} do not exist or are no file: set --word-vec-path or SEMCO_WV_PATH")
-    head = first_bytes(path)
-    if not head:
-        raise SemcoError(f"word vectors {path} are empty: fetch the file again")
-    if path.suffix.lower() in _PICKLE_SUFFIXES or head[:1] == b"\x80":
-        return _PickledVectors(path)
-    if path.suffix.lower() == ".csv":
-        return _AttributeVectors(path)
-    return TextVectors(path, progress or Progress(enabled=False))
+    def work() -> None:
+        values = _parser().parse(sys.argv[1:] if argv is None else list(argv))
+        values.run(values)
+
+    return run_program(work)
 
 
-class _PickledVectors:
-    """A pickled dict from term to vector."""
-
-    def __init__(self, path: Path) -> None:
-        content = load_pickle(path)
-        if not isinstance(content, dict) or not content or not all(isinstance(term, str) for term in content):
-            raise SemcoError(f"word vectors {path}: expected a pickled dict from term to vector")
-        self._path = path
-        self._vectors = content
-        self.terms = list(content)
-        self.dim = len(self._vector(self.terms[0]))
-
-    def select(self, terms: Sequence[str]) -> np.ndarray:
-        """Return the vectors of `terms`, float32 (n, D)."""
-        return check_vectors(np.stack([self._row(term) for term in terms]), terms, self._path)
-
-    def blocks(self) -> Iterator[VectorBlock]:
-        """All terms once, in the file's order, with their vectors."""
-        return gather_blocks((term, self._row(term)) for term in self.terms)
-
-    def _row(self, term: str) -> np.ndarray:
-        row = self._vector(term)
-        if len(row) != self.dim:
-            raise SemcoError(
-                f"word vectors {self._path}: the vector of {term[:50]!r} has {len(row)} numbers, expected {self.dim}"
-            )
-        return row
-
-    def _vector(self, term: str) -> np.ndarray:
-        """One vector, float32 (n,). Looked at before NumPy sees it: lists within lists could be endless."""
-        raw = self._vectors[term]
-        if isinstance(raw, np.ndarray):
-            is_flat = raw.ndim == 1 and raw.dtype.kind in "fiu"
-        else:
-            is_flat = isinstance(raw, (list, tuple)) and all(
-                isinstance(value, (float, int, np.number)) for value in raw
-            )
-        if not is_flat or not len(raw):
-            raise SemcoError(f"word vectors {self._path}: the vector of {term[:50]!r} is no row of numbers")
-        try:
-            return as_float32(raw)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise SemcoError(
-                f"word vectors {self._path}: the vector of {term[:50]!r} holds something that is no number"
-            ) from error
+def _convert(values: argparse.Namespace) -> None:
+    progress = Progress(enabled=values.progress_bar)
+    terms = None
+    if values.terms is not None:
+        terms = list(dict.fromkeys(line.strip() for line in read_text(values.terms).splitlines() if line.strip()))
+    source = open_word_vectors(values.source, progress)
+    done = convert(source, values.target, layout=values.format, dim=values.dim, terms=terms, progress=progress)
+    if done.missing:
+        more = f" and {len(done.missing) - _SHOWN} more" if len(done.missing) > _SHOWN else ""
+        names = ", ".join(map(repr, done.missing[:_SHOWN]))
+        print(f"warning: {len(done.missing)} of {len(terms)} terms have no vector: {names}{more}", file=sys.stderr)
+    if done.components is not None:
+        shares = done.components.shares
+        print(
+            f"{len(shares)} of {source.dim} principal components explain {shares.sum():.2%} of the variance "
+            f"(the first {shares[0]:.2%}, the last {shares[-1]:.2%})"
+        )
+    print(f"{values.target}: {done.count:,} terms of {done.dim} dimensions")
 
 
-class _AttributeVectors:
-    """CSV: class name first, then its attributes. Names are normalised like the classes that look for them."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._vectors: dict[str, np.ndarray] = {}
-        self.dim = 0
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                for number, row in enumerate((row for row in csv.reader(file) if row), start=1):
-                    self._note(row, number)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise SemcoError(f"class attributes {path} are no CSV in UTF-8 ({error})") from error
-        if not self._vectors:
-            raise SemcoError(f"class attributes {path}: expected a class name and at least one number a line")
-        self.terms = list(self._vectors)
-
-    def _note(self, row: Sequence[str], number: int) -> None:
-        if number == 1 and not all(map(_is_number, row[1:])):
-            return  # a header
-        self.dim = self.dim or len(row) - 1
-        if not self.dim:
-            raise SemcoError(f"class attributes {self._path}: expected a class name and at least one number a line")
-        if len(row) - 1 != self.dim or not all(map(_is_number, row[1:])):
-            raise SemcoError(
-                f"class attributes {self._path}: row {number} ({row[0]!r}) does not hold {self.dim} numbers"
-            )
-        self._vectors.setdefault(normalise(row[0]), as_float32([float(cell) for cell in row[1:]]))
-
-    def select(self, terms: Sequence[str]) -> np.ndarray:
-        """Return the vectors of `terms`, float32 (n, D)."""
-        return check_vectors(np.stack([self._vectors[term] for term in terms]), terms, self._path)
-
-    def blocks(self) -> Iterator[VectorBlock]:
-        """All terms once, in the file's order, with their vectors."""
-        return gather_blocks(self._vectors.items())
+def _match(values: argparse.Namespace) -> None:
+    if values.word_vec_path is None:
+        raise SemcoError("--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH")
+    if values.eps is not None and not 0 <= values.eps <= 2:
+        raise SemcoError(f"--eps is {values.eps:g}: expected a cosine distance from 0 to 2")
+    names = read_class_names(values.classes)
+    overrides = read_label_terms(values.label_terms) if values.label_terms else {}
+    word_vectors = open_word_vectors(values.word_vec_path, Progress(enabled=values.progress_bar))
+    result = match_labels(names, word_vectors.terms, overrides)
+    matched = MatchResult(tuple(entry for entry in result.entries if isinstance(entry, LabelMatch)))
+    if matched.entries:
+        semantics = describe_matches(Config(eps=values.eps), matched, word_vectors)
+        print(format_label_table(semantics))
+        for text in semantics.warnings:
+            print(f"warning: {text}", file=sys.stderr)
+    for entry in result.unmatched:
+        print(f"no term: {entry.label}; nearest: {', '.join(one_line(term[:50]) for term in entry.nearest)}")
+    if result.unmatched:
+        raise SemcoError(
+            f"{len(result.unmatched)} of {len(names)} class names match no word vector: "
+            "give them terms with --label-terms FILE (CSV class,term)"
+        )
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog="python -m utils.word_vectors", description="Convert files of word vectors, match class names with them."
+    )
+    parsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=OneLineParser)
+    _add_convert(parsers.add_parser("convert", help=_CONVERT, description=_CONVERT))
+    _add_match(parsers.add_parser("match", help=_MATCH, description=_MATCH))
+    return parser
+
+
+_CONVERT = "write word vectors in another format, with fewer dimensions, or some of the terms only"
+_MATCH = "show which term, rule and group each class name gets; exit code 2 when a name gets none"
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", type=path_argument, metavar="IN", help="word vectors in any format that --word-vec-path takes"
+    )
+    parser.add_argument(
+        "target", type=path_argument, metavar="OUT", help="file to be written: .pkl, .csv, .txt, .txt.gz"
+    )
+    parser.add_argument(
+        "--dim", type=positive_number, metavar="D",
+        help="keep D principal components, fitted on all terms; vectors are then counted from their mean (default: all)",
+    )  # fmt: skip
+    parser.add_argument("--terms", type=path_argument, metavar="FILE", help="write these terms only, one a line")
+    parser.add_argument(
+        "--format", choices=("auto", *LAYOUTS), default="auto",
+        help="pickle: dict; numberbatch, word2vec: text with a header; conceptnet: the same with /c/en/; glove: text without a "
+        "header; csv: class attributes, whose names are normalised when read (default: by the suffix of OUT)",
+    )  # fmt: skip
+    parser.add_argument("--no-progress-bar", dest="progress_bar", action="store_false", help="draw no progress bar")
+    parser.set_defaults(run=_convert)
+
+
+def _add_match(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--classes",
+        type=path_argument,
+        required=True,
+        metavar="FILE",
+        help="class names: .txt (one a line), .csv, .json or .pkl",
+    )
+    parser.add_argument(
+        "--word-vec-path", type=path_argument, default=environment_path("SEMCO_WV_PATH"), metavar="FILE",
+        help="word vectors (default: $SEMCO_WV_PATH)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--label-terms", type=path_argument, metavar="FILE", help="CSV `class,term` that overrides the rules"
+    )
+    parser.add_argument(
+        "--eps", type=float, metavar="EPS", help="radius of label groups (default: that of run_semco.py)"
+    )
+    parser.add_argument("--no-progress-bar", dest="progress_bar", action="store_false", help="draw no progress bar")
+    parser.set_defaults(run=_match)
 
 
 if __name__ == "__main__":
-    from utils.word_vector_tools import main  # which imports this module under its own name
-
     sys.exit(main())

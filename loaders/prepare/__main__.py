@@ -11,7 +11,7 @@ from loaders.prepare.contents import check_contents
 from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
 from loaders.prepare.writer import write_dataset
 from utils.command_line import OneLineParser, environment_path, path_argument
-from utils.errors import SemcoError
+from utils.errors import SemcoError, run_program
 from utils.progress import Progress
 
 # A source has HELP, NAME (the usual name of its dataset folder, filled in from the flags; None: no usual one), LINKS (it is
@@ -34,16 +34,8 @@ SOURCES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
-    try:
-        _prepare(_parser().parse(sys.argv[1:] if argv is None else list(argv)))
-    except SemcoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    return 0
+    """Run the program; returns its exit code."""
+    return run_program(lambda: _prepare(_parser().parse(sys.argv[1:] if argv is None else list(argv))))
 
 
 def _prepare(values) -> None:
