@@ -4,6 +4,7 @@ arguments -> Config -> data chain and label chain -> Trainer.fit -> run folder -
 """
 
 import dataclasses
+import functools
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from utils.command_line import parse_config
 from utils.config import Config
 from utils.errors import SemcoError
+from utils.launch import Outcome, launch
 from utils.signals import Stopped, StopRequest
 
 # Everything heavier is imported once the arguments are known to be right: --help and mistakes answer at once, and the
@@ -31,31 +33,39 @@ LOGGER = logging.getLogger("semco")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code: 0, 2 after a user's mistake, 128 + its number after a signal."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
+    outcome = attempt(sys.argv[1:] if argv is None else list(argv))
+    if outcome.message:
+        print(outcome.message, file=sys.stderr)
+    return outcome.exit_code
+
+
+def attempt(arguments: Sequence[str]) -> Outcome:
+    """Do what the arguments say, alone, as one of several processes, or by starting several."""
     try:
         with StopRequest() as request:
-            train(parse_config(arguments), arguments, request)
+            config = parse_config(arguments)
+            from utils.distributed import processes_to_launch
+
+            if count := processes_to_launch(config.device, parallel=config.parallel):
+                return launch(functools.partial(attempt, arguments), count, request)
+            train(config, request)
     except SemcoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return Outcome(2, f"error: {error}")
     except Stopped as stopped:
-        print(f"stopped by {stopped}", file=sys.stderr)
-        return stopped.exit_code
-    return 0
+        return Outcome(stopped.exit_code, f"stopped by {stopped}")
+    return Outcome(0)
 
 
-def train(config: Config, arguments: Sequence[str], request: StopRequest) -> None:
+def train(config: Config, request: StopRequest) -> None:
     """Train as the configuration says, alone or as one of several processes, until done or until a signal asks to stop."""
     import torch
 
-    from utils.distributed import join_world, relaunch_on_all_gpus
+    from utils.distributed import join_world
     from utils.gpu_memory import out_of_memory
     from utils.progress import Progress
     from utils.resume import Resume
     from utils.run_log import logging_for
 
-    if config.parallel and config.device != "cpu":
-        relaunch_on_all_gpus(__file__, arguments)
     world = join_world(config.device, parallel=config.parallel)
     try:
         with logging_for(talks=world.is_main):

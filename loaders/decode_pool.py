@@ -1,11 +1,10 @@
 """Decode many image files with several processes, in order."""
 
 import multiprocessing
-import os
 import signal
-import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,11 @@ import numpy as np
 
 from loaders.decode import decode_image
 from utils.errors import SemcoError
+from utils.launch import end_with_parent
 
 _CHUNK = 128
+# Chunks that may be decoded before their turn, per worker: pixels must not pile up where they are written slowly.
+_AHEAD = 4
 # Below this many images starting processes costs more than it saves.
 _WORTH_PROCESSES = 4096
 
@@ -46,7 +48,13 @@ def decode_all(paths: Sequence[Path], im_size: int, *, workers: int) -> Iterator
     fresh = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_follow_parent) as pool:
-            yield from pool.map(_decode_chunk, jobs)
+            waiting: deque[Future[Decoded]] = deque()
+            for job in jobs:
+                waiting.append(pool.submit(_decode_chunk, job))
+                if len(waiting) > _AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise SemcoError(
             "a process that decodes images was killed, perhaps for want of memory: lower --num-workers-per-gpu"
@@ -57,13 +65,7 @@ def _follow_parent() -> None:
     """Leave a terminal's and a cluster's signals to the parent, and end with it, however it ends."""
     for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def _decode_chunk(job: tuple[int, list[str], int]) -> Decoded:

@@ -1,9 +1,10 @@
 """Exponential moving average of a model's parameters."""
 
 import copy
+from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class ModelEma:
@@ -19,12 +20,21 @@ class ModelEma:
         self._decay = decay
         self._averages = list(self.module.parameters())
         self._parameters = [parameter.detach() for parameter in model.parameters()]
-        self._copies = list(self.module.buffers())
-        self._buffers = list(model.buffers())
+        self._buffers = pairs_by_dtype(self.module.buffers(), model.buffers())
 
     @torch.no_grad()
     def update(self) -> None:
         """Take up the model's newest parameters; copy its buffers (BatchNorm's running statistics)."""
         torch._foreach_lerp_(self._averages, self._parameters, 1 - self._decay)
-        if self._buffers:
-            torch._foreach_copy_(self._copies, self._buffers)
+        for copies, buffers in self._buffers:
+            torch._foreach_copy_(copies, buffers)
+
+
+def pairs_by_dtype(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> list[tuple[list[Tensor], list[Tensor]]]:
+    """Lists of targets and sources, a pair of lists a dtype: `torch._foreach_*` takes the fast way for one dtype only."""
+    lists: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    for target, source in zip(targets, sources, strict=True):
+        two = lists.setdefault(target.dtype, ([], []))
+        two[0].append(target)
+        two[1].append(source)
+    return list(lists.values())

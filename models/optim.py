@@ -25,7 +25,7 @@ def build_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_deca
         {"params": [parameter for parameter in trained if id(parameter) in no_decay], "weight_decay": 0.0},
     ]
     on_cuda = trained[0].is_cuda
-    return SGD(
+    optimizer = SGD(
         [group for group in groups if group["params"]],
         # On CUDA the rate is a tensor, so that setting it costs no synchronisation and a captured graph sees the change.
         lr=torch.tensor(lr, device=trained[0].device) if on_cuda else lr,
@@ -33,6 +33,11 @@ def build_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_deca
         nesterov=True,
         **({"fused": True} if on_cuda else {"foreach": True}),
     )
+    # Momentum is there, and zero, from the start. Made by the first step, the fused kernel's would be uninitialised memory
+    # whenever float16's loss scale makes it leave that step out; and a captured step needs it to exist.
+    for parameter in trained:
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
-from models.ema import ModelEma
+from models.ema import ModelEma, pairs_by_dtype
 
 
 class StepGuard:
@@ -19,9 +19,7 @@ class StepGuard:
         reduce: adds a tensor up over all processes, which must all take a step back or none.
     """
 
-    def __init__(
-        self, model: nn.Module, ema: ModelEma, optimizer: Optimizer, *, reduce: Callable[[Tensor], Tensor]
-    ) -> None:
+    def __init__(self, model: nn.Module, ema: ModelEma, optimizer: SGD, *, reduce: Callable[[Tensor], Tensor]) -> None:
         self._reduce = reduce
         self._parameters = [parameter.detach() for parameter in model.parameters()]
         self._changing = [
@@ -29,14 +27,16 @@ class StepGuard:
             *model.buffers(),
             *ema.module.parameters(),
             *ema.module.buffers(),
-            *_momentum_buffers(optimizer),
+            *(state["momentum_buffer"] for state in optimizer.state.values()),
         ]
         self._kept = [torch.empty_like(tensor) for tensor in self._changing]
+        self._copies = pairs_by_dtype(self._kept, self._changing)
 
     @torch.no_grad()
     def remember(self) -> None:
         """Copy everything, before the forward pass: it changes the running statistics."""
-        torch._foreach_copy_(self._kept, self._changing)
+        for kept, changing in self._copies:
+            torch._foreach_copy_(kept, changing)
 
     @torch.no_grad()
     def undo(self, broken: Tensor) -> Tensor:
@@ -54,17 +54,3 @@ class StepGuard:
             # Not arithmetic: NaN times zero is NaN.
             torch.where(broken, before, now, out=now)
         return broken
-
-
-def _momentum_buffers(optimizer: Optimizer) -> list[Tensor]:
-    """The optimiser's momentum, made where no step has made it yet: momentum of zero is what it begins with."""
-    if not isinstance(optimizer, SGD):
-        raise TypeError(f"only SGD's state is known, not that of {type(optimizer).__name__}")
-    buffers = []
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            state = optimizer.state[parameter]
-            if state.get("momentum_buffer") is None:
-                state["momentum_buffer"] = torch.zeros_like(parameter)
-            buffers.append(state["momentum_buffer"])
-    return buffers

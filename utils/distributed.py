@@ -3,8 +3,7 @@
 import contextlib
 import datetime
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +11,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from utils.errors import SemcoError
+
+# What a launcher tells each process, besides WORLD_SIZE.
+_PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def join_world(device: str, *, parallel: bool) -> World:
     """Find this process's device, and its siblings where torchrun started several.
 
     Raises:
-        SemcoError: CUDA was asked for and is not there, or torchrun started siblings that `parallel` forbids.
+        SemcoError: CUDA was asked for and is not there, or the environment names siblings that `parallel` forbids or that
+            nobody has started.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise SemcoError("--device cuda: no CUDA GPU is visible to PyTorch; check nvidia-smi, or pass --device cpu")
@@ -70,6 +73,11 @@ def join_world(device: str, *, parallel: bool) -> World:
         return World(rank=0, size=1, device=torch.device(kind))
     if not parallel:
         raise SemcoError(f"--no-parallel under torchrun with {size} processes: start the program with plain python")
+    if missing := [name for name in _PLACE if name not in os.environ]:
+        raise SemcoError(
+            f"WORLD_SIZE is {size} in the environment, but not {', '.join(missing)}: start the program with torchrun, or unset "
+            "WORLD_SIZE"
+        )
     place = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(place)
@@ -78,10 +86,9 @@ def join_world(device: str, *, parallel: bool) -> World:
     return World(rank=dist.get_rank(), size=size, device=place)
 
 
-def relaunch_on_all_gpus(script: str, arguments: Sequence[str]) -> None:
-    """With several GPUs visible, become torchrun with one process a GPU; otherwise, or inside torchrun, do nothing."""
+def processes_to_launch(device: str, *, parallel: bool) -> int:
+    """How many processes this one should start in its place: one a GPU when several are visible; 0: none."""
+    if not parallel or device == "cpu" or "WORLD_SIZE" in os.environ:
+        return 0
     gpus = torch.cuda.device_count()
-    if gpus < 2 or "WORLD_SIZE" in os.environ:
-        return
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
-    os.execv(sys.executable, [sys.executable, *launcher, script, *arguments])
+    return gpus if gpus > 1 else 0
