@@ -6,45 +6,49 @@ Each operation equals Pillow's own output to the last bit; the formulas are thos
 their ranges: Sohn et al. 2020, table 12, at the fixed magnitude of FixMatch's and SemCo's experiments.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from loaders.plan import Op, StrongPlan
-from loaders.warp import FILL, WARPS, warp
+from loaders.warp import FILL, WARPS, warp, warp_each
 
-MAGNITUDE = 10
-_FACTOR = 0.1 + 1.8 * MAGNITUDE / 10
-_SOLARIZE_FROM = int(256 * MAGNITUDE / 10)
-_POSTERIZE_MASK = 256 - (1 << (8 - int(4 * MAGNITUDE / 10)))
+# At magnitude 10, the largest: the strongest enhancement, four bits of a level.
+_FACTOR = 0.1 + 1.8
+_POSTERIZE_MASK = 0b11110000
 
 
 def strong_views(images: Tensor, plan: StrongPlan) -> Tensor:
-    """Turn crops (N, 3, H, W) uint8 into strong views of the same shape; the plan lies on the CPU.
-
-    The plan is read on the host, so picking the images of each operation costs no synchronisation with the device.
-    """
+    """Turn crops (N, 3, H, W) uint8 into strong views of the same shape; the plan lies on their device."""
+    make_turn = all_operations if images.is_cuda else grouped_operations
     images = images.clone()
     for turn in range(plan.ops.shape[1]):
-        for op, negative, rows in _by_operation(plan.ops[:, turn], plan.negative[:, turn], images.device):
-            picked = images.index_select(0, rows)
-            apply = _OPERATIONS[op]
-            images.index_copy_(0, rows, warp(picked, op, negative=negative) if apply is None else apply(picked))
-    return cutout(images, plan.centre.to(images.device, non_blocking=True))
+        images = make_turn(images, plan.ops[:, turn].long(), plan.negative[:, turn])
+    return cutout(images, plan.centre)
 
 
-def _by_operation(ops: Tensor, negative: Tensor, device: torch.device) -> Iterator[tuple[Op, bool, Tensor]]:
-    """Yield each operation (and sign, for warps) that occurs in ops (N,) with the rows it is for, int64 on `device`."""
-    keys = 2 * ops.long() + (negative & _IS_WARP[ops.long()])
-    # One transfer for all operations of a round.
-    rows = keys.argsort(stable=True).to(device, non_blocking=True)
-    start = 0
-    for key, count in enumerate(keys.bincount(minlength=2 * len(Op)).tolist()):
+def grouped_operations(images: Tensor, ops: Tensor, negative: Tensor) -> Tensor:
+    """Apply to each image its own operation of ops (N,) int64, in place, operation by operation: the least arithmetic."""
+    keys = 2 * ops + (negative & _is_warp(ops.device)[ops])
+    rows = keys.argsort(stable=True).split(keys.bincount(minlength=2 * len(Op)).tolist())
+    for key, of_key in enumerate(rows):
         op, sign = divmod(key, 2)
-        if count and op != Op.IDENTITY:
-            yield Op(op), bool(sign), rows[start : start + count]
-        start += count
+        if len(of_key) and op in _OPERATIONS:
+            picked, apply = images.index_select(0, of_key), _OPERATIONS[op]
+            images.index_copy_(0, of_key, apply(picked) if apply else warp(picked, Op(op), negative=bool(sign)))
+    return images
+
+
+def all_operations(images: Tensor, ops: Tensor, negative: Tensor) -> Tensor:
+    """Do the same by putting every image through every operation: few launches, and none that waits for a count."""
+    chosen = images
+    for op, apply in _OPERATIONS.items():
+        if apply:
+            chosen = torch.where((ops == op)[:, None, None, None], apply(images), chosen)
+    is_warp = _is_warp(ops.device)[ops]
+    return torch.where(is_warp[:, None, None, None], warp_each(images, ops, negative), chosen)
 
 
 def cutout(images: Tensor, centre: Tensor) -> Tensor:
@@ -83,11 +87,6 @@ def equalize(images: Tensor) -> Tensor:
     return _look_up(flat, torch.where(step > 0, table, _levels(images).long())).view_as(images)
 
 
-def solarize(images: Tensor) -> Tensor:
-    """`ImageOps.solarize`: invert levels from the threshold up. At magnitude 10 the threshold is 256: nothing changes."""
-    return torch.where(images >= _SOLARIZE_FROM, 255 - images, images) if _SOLARIZE_FROM < 256 else images
-
-
 def posterize(images: Tensor) -> Tensor:
     """`ImageOps.posterize`: keep the upper bits."""
     return images & _POSTERIZE_MASK
@@ -115,17 +114,12 @@ def brightness(images: Tensor) -> Tensor:
 def sharpness(images: Tensor) -> Tensor:
     """`ImageEnhance.Sharpness`: away from the image smoothed by `ImageFilter.SMOOTH`, whose border pixels stay."""
     wide = images.float()
-    total = _threes(_threes(wide, 2), 3).add_(wide[:, :, 1:-1, 1:-1], alpha=4)
+    inner = wide[:, :, 1:-1, 1:-1]
+    rows = (wide[:, :, :-2] + wide[:, :, 1:-1]).add_(wide[:, :, 2:])
+    total = (rows[..., :-2] + rows[..., 1:-1]).add_(rows[..., 2:]).add_(inner, alpha=4)
     # The kernel sums to 13; a sum over 13 is never near half-way between two levels, so float32 rounds as Pillow does.
-    wide[:, :, 1:-1, 1:-1] = total.mul_(1 / 13).round_()
+    inner.copy_(total.mul_(1 / 13).round_())
     return _blend(wide, images)
-
-
-def _threes(values: Tensor, dim: int) -> Tensor:
-    """Sums of each three neighbours along `dim`."""
-    count = values.shape[dim] - 2
-    first, second, third = (values.narrow(dim, start, count) for start in range(3))
-    return (first + second).add_(third)
 
 
 def _blend(start: Tensor, images: Tensor) -> Tensor:
@@ -149,10 +143,15 @@ def _look_up(levels: Tensor, tables: Tensor) -> Tensor:
     return tables.to(torch.uint8).gather(2, levels)
 
 
+@functools.lru_cache
+def _is_warp(device: torch.device) -> Tensor:
+    return torch.tensor([op in WARPS for op in Op], device=device)
+
+
+# IDENTITY changes nothing, nor does SOLARIZE: at magnitude 10 it would invert the levels from 256 up. None: a warp.
 _OPERATIONS: dict[Op, Callable[[Tensor], Tensor] | None] = {
     Op.AUTOCONTRAST: autocontrast,
     Op.EQUALIZE: equalize,
-    Op.SOLARIZE: solarize,
     Op.COLOR: color,
     Op.CONTRAST: contrast,
     Op.BRIGHTNESS: brightness,
@@ -160,4 +159,3 @@ _OPERATIONS: dict[Op, Callable[[Tensor], Tensor] | None] = {
     Op.POSTERIZE: posterize,
     **dict.fromkeys(WARPS),
 }
-_IS_WARP = torch.tensor([op in WARPS for op in Op])

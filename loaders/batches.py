@@ -12,6 +12,7 @@ from loaders.augment import strong_views
 from loaders.image_store import ImageStore, PixelStore
 from loaders.plan import CropPlan, EpochPlan, StepPlan
 from loaders.statistics import PixelStatistics
+from loaders.transfer import pinned, to_device
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,12 @@ class TrainBatches:
 
     def epoch(self, plan: EpochPlan, first_step: int = 0) -> Iterator[TrainBatch]:
         """Yield the epoch's batches from `first_step` on."""
-        plan = plan.with_crops_on(self._pool.device)
+        plan = plan.placed(crops=self._pool.device, augment=self._device)
         steps = (
             plan.step(step, rank=self._rank, world_size=self._world_size)
             for step in range(first_step, plan.shape.steps)
         )
-        crops = ((step, self.crops(step)) for step in steps)
+        crops = ((step, pinned(self.crops(step), self._device)) for step in steps)
         for step, views in _ahead_where_it_helps(crops, self._pool.store, self._device):
             yield self._finish(step, views)
 
@@ -123,11 +124,11 @@ class TrainBatches:
         return pool.store.crops(whole, self._cropsize)
 
     def _finish(self, step: StepPlan, views: Tensor) -> TrainBatch:
-        views = views.to(self._device, non_blocking=True)
+        views = to_device(views, self._device)
         if len(step.augment):
             strong = len(views) - len(step.augment)
             views[strong:] = strong_views(views[strong:], step.augment)
-        labels = self._pool.labels[step.labelled.image].to(self._device, non_blocking=True)
+        labels = to_device(self._pool.labels[step.labelled.image], self._device)
         return TrainBatch(images=self._normalise(views), labels=labels)
 
 
@@ -151,10 +152,10 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[EvaluationBatch]:
         parts = zip(self.rows.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
-        views = ((self.store.centre_crops(rows, self.cropsize), labels) for rows, labels in parts)
+        views = ((pinned(self.store.centre_crops(rows, self.cropsize), self.device), labels) for rows, labels in parts)
         for images, labels in _ahead_where_it_helps(views, self.store, self.device):
-            images = self.normalise(images.to(self.device, non_blocking=True))
-            yield EvaluationBatch(images=images, labels=labels.to(self.device, non_blocking=True))
+            images = self.normalise(to_device(images, self.device))
+            yield EvaluationBatch(images=images, labels=to_device(labels, self.device))
 
 
 def _ahead_where_it_helps(items: Iterator, store: ImageStore, device: torch.device) -> Iterator:

@@ -103,10 +103,10 @@ class EpochPlan:
     strong: CropPlan
     augment: StrongPlan
 
-    def with_crops_on(self, device: torch.device) -> "EpochPlan":
-        """Return the plan with its crops on `device`, in one transfer; operations stay on the CPU, which picks the kernels."""
-        crops = {name: getattr(self, name).to(device) for name in ("labelled", "weak", "strong")}
-        return dataclasses.replace(self, **crops)
+    def placed(self, *, crops: torch.device, augment: torch.device) -> "EpochPlan":
+        """Return the plan with its crops where the pixels lie and its operations where the views are made, in one transfer."""
+        moved = {name: getattr(self, name).to(crops) for name in ("labelled", "weak", "strong")}
+        return dataclasses.replace(self, augment=self.augment.to(augment), **moved)
 
     def step(self, step: int, *, rank: int = 0, world_size: int = 1) -> StepPlan:
         """Return the views of one step: all of them, or the share of process `rank` out of `world_size`."""

@@ -60,6 +60,20 @@ def _interpolate(pixels: Tensor, taps: Taps, part: slice) -> Tensor:
     return upper if taps.dy is None else _lerp(upper, row(taps.far), taps.dy[part])
 
 
+def warp_each(images: Tensor, ops: Tensor, negative: Tensor) -> Tensor:
+    """Warp each image of (N, 3, H, W) uint8 by its own map: ops (N,) int64, negative (N,) bool; what is no warp is any warp."""
+    near, far, dx, dy, outside = (
+        part[2 * _slots(ops.device)[ops] + negative] for part in _all_taps(*images.shape[2:], ops.device)
+    )
+    flat = images.flatten(2)
+
+    def row(places: Tensor) -> Tensor:
+        left, right = (flat.gather(2, place.expand_as(flat)) for place in places.split(1, dim=1))
+        return _lerp(left, right, dx)
+
+    return _lerp(row(near), row(far), dy).to(torch.uint8).masked_fill_(outside, FILL).view_as(images)
+
+
 def _lerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
     """`start + (end - start) * weight` in float64."""
     return end.double().sub_(start).mul_(weight).add_(start)
@@ -113,3 +127,24 @@ def _taps(op: Op, negative: bool, height: int, width: int, device: torch.device)
         dy=weights(y - top),
         outside=~inside[:, None].to(device),
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _all_taps(height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
+    """The taps of all ten maps: near and far (10, 2, P), dx, dy and outside (10, 1, P)."""
+    maps = [_taps(op, negative, height, width, torch.device("cpu")) for op in WARPS for negative in (False, True)]
+    none = torch.zeros(height * width, 1, dtype=torch.float64)
+    parts = (
+        [taps.near for taps in maps],
+        [taps.far for taps in maps],
+        [(none if taps.dx is None else taps.dx).t() for taps in maps],
+        [(none if taps.dy is None else taps.dy).t() for taps in maps],
+        [taps.outside.t() for taps in maps],
+    )
+    return tuple(torch.stack(part).to(device) for part in parts)
+
+
+@functools.lru_cache
+def _slots(device: torch.device) -> Tensor:
+    """Place of each operation among the warps, 0 for others."""
+    return torch.tensor([WARPS.index(op) if op in WARPS else 0 for op in Op], device=device)

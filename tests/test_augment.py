@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from benchmarks import pillow_views as reference
-from loaders.augment import cutout, strong_views
+from loaders.augment import all_operations, cutout, grouped_operations, strong_views
 from loaders.plan import Op, StrongPlan, draw_strong
 from loaders.warp import WARPS
 from sample_images import extreme_images, photo_crops, to_array, to_tensor
@@ -79,4 +79,14 @@ def test_cutout_covers_a_clipped_square(size):
 def test_cuda_equals_cpu():
     images = to_tensor(_images(32))
     plan = draw_strong(len(images), seed=5, epoch=0)
-    assert torch.equal(strong_views(images.cuda(), plan).cpu(), strong_views(images, plan))
+    assert torch.equal(strong_views(images.cuda(), plan.to("cuda")).cpu(), strong_views(images, plan))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (28, 41), (1, 5), (84, 84)])
+def test_both_ways_to_apply_operations_agree(size):
+    """A GPU puts all images through all operations, a CPU each image through its own."""
+    count = 10 * len(Op)
+    images = torch.randint(0, 256, (count, 3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    ops, negative = torch.arange(count) % len(Op), torch.arange(count) % 3 == 0
+    expected = grouped_operations(images.clone(), ops, negative)
+    assert torch.equal(all_operations(images, ops, negative), expected)
