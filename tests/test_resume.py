@@ -137,7 +137,8 @@ def test_other_data(parse, caplog):
         _choose(parse("--resume", str(folder)), training_set="other", labelled_images=5)
     assert _choose(parse("--resume", "auto"), training_set="other") is None
     assert "it is left alone" in caplog.text
-    assert _choose(parse("--resume", "auto"), statistics="from a file").folder == folder
+    elsewhere = {"statistics": "from a file", "validation_source": "all images of another/path"}
+    assert _choose(parse("--resume", "auto"), **elsewhere).folder == folder
 
 
 def test_one_at_a_time(parse):

@@ -1,6 +1,5 @@
 """A step is taken back whole, or not touched."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -56,9 +55,3 @@ def test_all_processes_take_a_step_back_together():
     assert _step(*parts, guard)
     after = _state(*parts)
     assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-def test_only_sgd():
-    model, ema, _ = _parts()
-    with pytest.raises(TypeError, match="Adam"):
-        StepGuard(model, ema, torch.optim.Adam(model.parameters()), reduce=lambda values: values)

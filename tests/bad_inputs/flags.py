@@ -5,6 +5,7 @@ from pathlib import Path
 from bad_inputs.case import BadInput, with_file, with_flags
 
 _WRONG = {
+    "checkpoint of an impossible name": (["--resume", "x" * 300], "--resume", "too long"),
     "unknown flag": (["--lamda-emb", "3"], "--lamda-emb", "--lambda-emb"),
     "abbreviated flag": (["--mom", "0.9"], "--mom"),
     "single dash": (["-mu", "3"], "-mu"),
