@@ -1,5 +1,6 @@
 """Store and plan -> normalised batches on the device."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -165,10 +166,10 @@ def _ahead_where_it_helps(items: Iterator, store: ImageStore, device: torch.devi
     the device that trains would only compete with the training step for the same cores or the same GPU.
     """
     beside = not isinstance(store, PixelStore) or store.pixels.device.type != device.type
-    return _ahead(items, depth=2) if beside else items
+    return _ahead(items, depth=2, device=device) if beside else items
 
 
-def _ahead(items: Iterator, *, depth: int) -> Iterator:
+def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:
     """Run an iterator in a thread, up to `depth` items ahead; its exceptions are raised here."""
     done = object()
     ready: queue.Queue = queue.Queue(maxsize=depth)
@@ -183,11 +184,14 @@ def _ahead(items: Iterator, *, depth: int) -> Iterator:
                 continue
 
     def work() -> None:
+        # A thread begins on the first GPU, and pinning memory would open a context there.
+        place = torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
         try:
-            for item in items:
-                put((item, None))
-                if stopped.is_set():
-                    return
+            with place:
+                for item in items:
+                    put((item, None))
+                    if stopped.is_set():
+                        return
             put((done, None))
         except BaseException as error:  # handed over and raised by the consumer
             put((None, error))
