@@ -9,25 +9,17 @@ from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.division import divide, seed
 from loaders.prepare.lists import inside, read_lines
 from loaders.prepare.mini_imagenet_names import NAMES
-from utils.command_line import path_argument
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = "mini-ImageNet: 100 classes, 500 training and 100 test images of each, drawn from the pooled few-shot split"
 NAME = "mini_imagenet"
+SOURCE = "folder with images/, train.csv, val.csv and test.csv in it"
 LINKS = True
 _LISTS = ("train.csv", "val.csv", "test.csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of this source."""
-    parser.add_argument(
-        "--source",
-        type=path_argument,
-        required=True,
-        metavar="DIR",
-        help="folder with images/, train.csv, val.csv and test.csv in it",
-    )
     parser.add_argument(
         "--train-per-class", type=_positive, default=500, metavar="N", help="training images of a class (default: 500)"
     )
@@ -37,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--random-seed", type=seed, default=0, metavar="N", help="seed of the division (default: 0)")
 
 
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the images of the CSVs; the classes get their WordNet names.
 
     Raises:

@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from loaders.prepare.contents import Contents, SourceImage
-from loaders.prepare.download import add_download_argument, open_with_torchvision
-from utils.command_line import path_argument
+from loaders.prepare.download import open_with_torchvision
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CLOTHES = (
@@ -33,21 +31,16 @@ class IdxSource:
             `class_names`: names of the labels 0 to 9.
     """
 
+    SOURCE = "folder with the idx files"
     LINKS = False
+    DOWNLOADS = True
 
     def __init__(self, title: str, kind: str, name: str, class_names: Sequence[str]) -> None:
         self.HELP = f"{title} from its four idx files, plain or .gz"
         self.NAME = name
         self._title, self._kind, self._class_names = title, kind, class_names
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the flags of this source."""
-        parser.add_argument(
-            "--source", type=path_argument, required=True, metavar="DIR", help="folder with the idx files"
-        )
-        add_download_argument(parser)
-
-    def read(self, values: argparse.Namespace, progress: Progress) -> Contents:
+    def read(self, values: argparse.Namespace) -> Contents:
         """Read all images.
 
         Raises:
