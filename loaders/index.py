@@ -12,9 +12,7 @@ import numpy as np
 import pyarrow
 
 from utils.errors import SemcoError
-from utils.plain_names import find_fault, inside_fault
-
-LONGEST_PATH = 1000
+from utils.plain_names import find_fault, path_fault
 
 # Images without a label table are found here, seen from train/. No table and no split can name a file so: `..` is refused.
 UNLABELLED = "../unlabelled/"
@@ -154,7 +152,7 @@ def check_rows(table: str, ids: Sequence[str | None], classes: Sequence[object])
     for row, name in enumerate(ids):
         if not name:
             raise SemcoError(f"{table}: row {row} has no file name")
-        if fault := find_fault(name, longest=LONGEST_PATH) or inside_fault(name):
+        if fault := path_fault(name):
             raise SemcoError(f"{table}: row {row} names {name[:100]!r}, which {fault}")
     for row, name in enumerate(classes):
         if name is None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from loaders.index import LONGEST_PATH, DatasetIndex
+from loaders.index import DatasetIndex
 from utils.atomic import write_text
 from utils.data_files import SUFFIXES, read_data
 from utils.errors import SemcoError
-from utils.plain_names import find_fault, inside_fault
+from utils.plain_names import find_fault, path_fault
 from utils.safe_pickle import dump_pickle
 
 PARTS = ("train", "test")
@@ -57,7 +57,7 @@ def read_split(path: Path) -> Split:
         part, slash, file = key.partition("/")
         if not slash or not file or part not in PARTS:
             raise SemcoError(f"split {path} names {key[:100]!r}, expected train/<id> or test/<id>")
-        if fault := find_fault(file, longest=LONGEST_PATH) or inside_fault(file):
+        if fault := path_fault(file):
             raise SemcoError(f"split {path} names {key[:100]!r}, which {fault}")
         if fault := find_fault(name):
             raise SemcoError(f"split {path} gives {key!r} the class {name[:100]!r}, which {fault}")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loaders.index import LONGEST_PATH
 from utils.errors import SemcoError
-from utils.plain_names import find_fault, inside_fault
+from utils.plain_names import find_fault, path_fault
 from utils.progress import Progress
 
 # The usual limit of file systems, in bytes.
@@ -70,7 +69,7 @@ def _check_names(part: str, images: Sequence[SourceImage]) -> None:
         if image.name in seen:
             raise SemcoError(f"two images of {part} would both be called {image.name!r}: rename one of them")
         seen.add(image.name)
-        fault = find_fault(image.name, longest=LONGEST_PATH) or inside_fault(image.name)
+        fault = path_fault(image.name)
         if fault is None and len(image.name.encode("utf-8")) > _LONGEST_NAME:
             fault = f"is longer than {_LONGEST_NAME} bytes"
         if fault:

@@ -12,6 +12,7 @@ import numpy as np
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.download import open_with_torchvision
+from utils.byte_lines import is_gzip
 from utils.errors import SemcoError
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -68,7 +69,7 @@ def read_idx(path: Path) -> np.ndarray:
         SemcoError: it is no such file, or is damaged.
     """
     try:
-        with gzip.open(path) if _is_gzip(path) else path.open("rb") as file:
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
             head = file.read(4)
             dims = head[3] if head[:3] == b"\0\0\x08" and len(head) == 4 else 0
             # Four dimensions or more are not of this family, and what is announced bounds what is read.
@@ -80,11 +81,6 @@ def read_idx(path: Path) -> np.ndarray:
     if not data or len(data) != size:
         raise SemcoError(f"{path} is no whole idx file of bytes: fetch it again")
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def _find(source: Path, name: str) -> Path:
