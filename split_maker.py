@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from loaders.index import LabelTable, dataset_folder, has_test_part, read_label_table, table_path
+from loaders.index import dataset_folder, has_test_part, table_path
+from loaders.label_table import LabelTable, read_label_table
 from loaders.split_check import check_splits, format_report
 from loaders.split_draw import Draw, draw_split
 from loaders.split_files import SplitFile, describe_split, split_file, write_files
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make_splits(values) -> None:
     folder = dataset_folder(values.dataset_path, values.dataset_name)
     table = read_label_table(table_path(folder, "train"))
-    class_names = sorted({kind for kind in table.classes if kind is not None})
+    class_names = table.class_names
     if len(class_names) < 2:
         raise SemcoError(
             f"{folder} has {len(class_names)} classes, expected two or more: give its training images some"

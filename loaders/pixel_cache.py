@@ -20,7 +20,7 @@ import torch
 from loaders.decode_pool import Decoded, decode_all
 from loaders.image_store import FileStore, ImageStore, store_from_shapes
 from utils.atomic import atomic_path, write_text
-from utils.errors import SemcoError
+from utils.errors import SemcoError, and_more
 from utils.progress import Progress
 
 _MAGIC = b"SEMCO-PIXELS-1\n"
@@ -81,8 +81,7 @@ def _open(request: StoreRequest) -> OpenedStore:
 
 def _check_needed(bad: Mapping[int, str], request: StoreRequest) -> None:
     if missed := sorted(request.needed.intersection(bad)):
-        more = f" (and {len(missed) - 1} more)" if len(missed) > 1 else ""
-        raise SemcoError(bad[missed[0]] + more)
+        raise SemcoError(bad[missed[0]] + and_more(missed))
 
 
 def _cache_path(request: StoreRequest, suffix: str) -> Path:

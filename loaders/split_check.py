@@ -74,7 +74,7 @@ def _mistakes(split: Split, indices: Mapping[str, DatasetIndex], folder: Path) -
     if index is None:
         yield f"{split.path}: the dataset has no {split.part}/"
         return
-    truth = _classes(index)
+    truth = index.classes
     if unknown := [f"{split.part}/{name}" for name in split.classes if name not in truth]:
         yield f"{split.path}: {_some(unknown)} that {folder} lacks"
     if strange := sorted(set(split.classes.values()) - set(index.class_names)):
@@ -92,7 +92,7 @@ def _pools(
     labelled: Split, validation: Split | None, indices: Mapping[str, DatasetIndex]
 ) -> dict[str, dict[str, str | None]]:
     """Divide the dataset: pool -> `<part>/<id>` -> class. Images that the dataset lacks are in no pool."""
-    there = {f"{part}/{name}": label for part, index in indices.items() for name, label in _classes(index).items()}
+    there = {f"{part}/{name}": label for part, index in indices.items() for name, label in index.classes.items()}
     pools: dict[str, dict[str, str | None]] = {"labelled": _named(labelled, there)}
     if validation is not None:
         pools["validation"] = _named(validation, there)
@@ -105,11 +105,6 @@ def _pools(
 def _named(split: Split, there: Mapping[str, str | None]) -> dict[str, str | None]:
     named = {f"{split.part}/{name}": class_name for name, class_name in split.classes.items()}
     return {name: class_name for name, class_name in named.items() if name in there}
-
-
-def _classes(index: DatasetIndex) -> dict[str, str | None]:
-    names = (None if label < 0 else index.class_names[label] for label in index.labels)
-    return dict(zip(index.ids, names, strict=True))
 
 
 def _duplicates(folder: Path, pools: Mapping[str, Mapping[str, str | None]], progress: Progress) -> list[list[str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loaders.index import LabelTable
+from loaders.label_table import LabelTable
 from utils.errors import SemcoError
 
 

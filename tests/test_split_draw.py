@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loaders.index import LabelTable
+from loaders.label_table import LabelTable
 from loaders.split_draw import draw_split, images_by_class
 from utils.errors import SemcoError
 

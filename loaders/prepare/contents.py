@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.errors import SemcoError
+from utils.errors import SemcoError, and_more
 from utils.plain_names import find_fault, path_fault
 from utils.progress import Progress
 
@@ -87,8 +87,9 @@ def _check_files(contents: Contents, progress: Progress) -> None:
                 missing.append(image.content)
             bar.update(1)
     if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise SemcoError(f"image {missing[0]} does not exist{more}: the source is incomplete, fetch it again")
+        raise SemcoError(
+            f"image {missing[0]} does not exist{and_more(missing)}: the source is incomplete, fetch it again"
+        )
 
 
 def warn(text: str) -> None:
