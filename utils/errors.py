@@ -8,9 +8,9 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def and_more(faults: Sized, what: str = "more") -> str:
+def and_more(faults: Sized) -> str:
     """The end of a complaint about the first of several faults: " (and 2 more)"; nothing when it is the only one."""
-    return f" (and {len(faults) - 1} {what})" if len(faults) > 1 else ""
+    return f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
 
 
 class SemcoError(Exception):
