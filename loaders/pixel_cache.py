@@ -12,6 +12,7 @@ import shutil
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,25 @@ class StoreRequest:
     progress: Progress
     needed: frozenset[int] = frozenset()
 
+    @cached_property
+    def digest(self) -> str:
+        """Fingerprint of the files (names, sizes, modification times, order) and of how they are decoded."""
+        total = hashlib.sha256(_MAGIC + f"{self.im_size}\n".encode())
+        for path in self.paths:
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise SemcoError(
+                    f"image {path} cannot be read: {error.strerror}; restore it or mend the feather"
+                ) from error
+            line = f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+            total.update(line.encode("utf-8", "surrogateescape"))
+        return total.hexdigest()
+
+    def cache_file(self, suffix: str) -> Path:
+        """Where to keep what is made of these files, as they are now."""
+        return self.cache_folder / f"{self.digest[:24]}.{suffix}"
+
 
 def open_store(request: StoreRequest) -> OpenedStore:
     """Open the images of a pool as `request.mode` says; `auto` keeps a cache file and loads it when memory allows.
@@ -71,7 +91,7 @@ def _open(request: StoreRequest) -> OpenedStore:
     in_memory = request.mode == "auto" and size < 0.4 * available_memory()
     if request.mode == "none":
         return _from_files(request)
-    path = _cache_path(request, "pixels")
+    path = request.cache_file("pixels")
     if not path.exists():
         if request.mode == "auto" and not can_hold(request.cache_folder, size):
             return _decode_to_memory(request) if in_memory else _from_files(request)
@@ -82,10 +102,6 @@ def _open(request: StoreRequest) -> OpenedStore:
 def _check_needed(bad: Mapping[int, str], request: StoreRequest) -> None:
     if missed := sorted(request.needed.intersection(bad)):
         raise SemcoError(bad[missed[0]] + and_more(missed))
-
-
-def _cache_path(request: StoreRequest, suffix: str) -> Path:
-    return request.cache_folder / f"{digest(request.paths, request.im_size)[:24]}.{suffix}"
 
 
 def cache_folder(dataset_folder: Path) -> Path:
@@ -100,22 +116,6 @@ def can_hold(folder: Path, size: int) -> bool:
     """Say whether a cache of `size` bytes can be written to `folder`, which need not exist yet."""
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
-
-
-def digest(paths: Sequence[Path], im_size: int) -> str:
-    """Fingerprint of the files (names, sizes, modification times, order) and of how they are decoded."""
-    total = hashlib.sha256(_MAGIC + f"{im_size}\n".encode())
-    for path in paths:
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise SemcoError(
-                f"image {path} cannot be read: {error.strerror}; restore it or mend the feather"
-            ) from error
-        total.update(
-            f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
-        )
-    return total.hexdigest()
 
 
 def available_memory() -> int:
@@ -139,7 +139,7 @@ def _from_files(request: StoreRequest) -> OpenedStore:
 
 def _find_bad(request: StoreRequest) -> dict[int, str]:
     """Decode everything once, or read what came of it: a bad image would end a long training at any moment of it."""
-    path = _cache_path(request, "checked.json")
+    path = request.cache_file("checked.json")
     if path.exists():
         return _read_reasons(path, path.read_bytes())
     bad = {position: reason for chunk in _decoded(request) for position, reason in chunk.bad.items()}
