@@ -7,8 +7,6 @@ image, another size or another order is another file, and two runs that build it
 import contextlib
 import hashlib
 import json
-import os
-import shutil
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from loaders.capacity import available_memory, can_hold
 from loaders.decode_pool import Decoded, decode_all
 from loaders.image_store import FileStore, ImageStore, store_from_shapes
 from utils.atomic import atomic_path, write_text
@@ -26,7 +25,6 @@ from utils.progress import Progress
 
 _MAGIC = b"SEMCO-PIXELS-1\n"
 _HEADER_BYTES = 4096
-MODES = ("auto", "memory", "disk", "none")
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class StoreRequest:
         return total.hexdigest()
 
     def cache_file(self, suffix: str) -> Path:
-        """Where to keep what is made of these files, as they are now."""
+        """Where to keep what is made of these files, in the state in which they were first seen."""
         return self.cache_folder / f"{self.digest[:24]}.{suffix}"
 
 
@@ -102,29 +100,6 @@ def _open(request: StoreRequest) -> OpenedStore:
 def _check_needed(bad: Mapping[int, str], request: StoreRequest) -> None:
     if missed := sorted(request.needed.intersection(bad)):
         raise SemcoError(bad[missed[0]] + and_more(missed))
-
-
-def cache_folder(dataset_folder: Path) -> Path:
-    """Where a dataset's caches go: inside it, or in the user's cache folder when it is read-only."""
-    if os.access(dataset_folder, os.W_OK):
-        return dataset_folder / ".cache"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "semco" / dataset_folder.name
-
-
-def can_hold(folder: Path, size: int) -> bool:
-    """Say whether a cache of `size` bytes can be written to `folder`, which need not exist yet."""
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
-
-
-def available_memory() -> int:
-    """Bytes of memory that a new program can have without swapping."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def _estimated_bytes(request: StoreRequest) -> int:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from loaders.batches import TrainingPool
+from loaders.capacity import cache_folder, can_hold
 from loaders.image_store import ImageStore, PixelStore
 from loaders.index import DatasetIndex, dataset_folder, load_index
-from loaders.pixel_cache import OpenedStore, StoreRequest, cache_folder, can_hold, open_store
+from loaders.pixel_cache import OpenedStore, StoreRequest, open_store
 from loaders.splits import Split, locate_split, read_split
 from loaders.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
 from loaders.validation import Validation, select_validation
