@@ -107,11 +107,6 @@ def test_too_few_images(settings, words):
     assert words in str(caught.value)
 
 
-def test_no_image_has_a_class():
-    with pytest.raises(SemcoError, match="no training image has a class"):
-        draw_split(LabelTable(ids=["a"], classes=[None]), seed=0, per_class=1)
-
-
 def test_images_by_class():
     assert images_by_class(_table(bee=1, ant=2)) == {"ant": ["ant0", "ant1"], "bee": ["bee0"]}
 
