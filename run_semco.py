@@ -114,7 +114,7 @@ def _train_in(run: _Run, resume: "Resume") -> None:
         trainer = build_trainer(config, network, semantics, world=world, sample=views.sample())
         _preview(run, selection, semantics, data, views, trainer)
         return
-    facts = describe_data(config, selection, data)
+    facts = describe_data(selection, data)
     identity = resume.identity(
         seed=config.seed, facts=facts, class_names=selection.class_names, label_vectors=semantics.fingerprint()
     )

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from loaders.index import LabelTable, dataset_folder, has_test_part, read_label_table, table_path
+from loaders.index import dataset_folder, has_test_part, table_path
+from loaders.label_table import LabelTable, read_label_table
 from loaders.split_check import check_splits, format_report
 from loaders.split_draw import Draw, draw_split
 from loaders.split_files import SplitFile, describe_split, split_file, write_files
 from loaders.splits import read_split
-from utils.command_line import OneLineParser, environment_path, path_argument, positive_number
+from utils.command_line import OneLineParser, environment_path, path_argument, positive_number, seed_number
 from utils.data_files import SUFFIXES
 from utils.errors import SemcoError, run_program
 from utils.progress import Progress
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make_splits(values) -> None:
     folder = dataset_folder(values.dataset_path, values.dataset_name)
     table = read_label_table(table_path(folder, "train"))
-    class_names = sorted({kind for kind in table.classes if kind is not None})
+    class_names = table.class_names
     if len(class_names) < 2:
         raise SemcoError(
             f"{folder} has {len(class_names)} classes, expected two or more: give its training images some"
@@ -133,7 +134,7 @@ def _parser() -> OneLineParser:
         help="draw N validation images per class from train/, so that no choice looks at test/ (default: none)",
     )  # fmt: skip
     add(
-        "--random-seed", type=_seed, nargs="+", action="extend", metavar="SEED",
+        "--random-seed", type=seed_number, nargs="+", action="extend", metavar="SEED",
         help="seeds of the draw, 0 to 2**32 - 1, one labelled split each (default: 0)",
     )  # fmt: skip
     add("--format", choices=SUFFIXES, default="pickle", help="format of the files (default: pickle)")
@@ -145,15 +146,6 @@ def _parser() -> OneLineParser:
     )  # fmt: skip
     return parser
 
-
-def _seed(text: str) -> int:
-    if not 0 <= (number := int(text)) < 2**32:
-        raise ValueError(text)
-    return number
-
-
-# argparse names it in its message about a wrong value.
-_seed.__name__ = "whole number below 2**32"
 
 if __name__ == "__main__":
     sys.exit(main())

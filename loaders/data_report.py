@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from loaders.image_store import PixelStore
-from loaders.splits import read_split
 from loaders.training_data import Selection, TrainingData
 from utils.config import Config
 
@@ -23,13 +22,13 @@ def _rows(config: Config, selection: Selection, data: TrainingData) -> Iterator[
     labelled, valid = (
         np.bincount(labels.numpy(), minlength=len(names)) for labels in (pool.labels, data.validation_labels)
     )
-    split = read_split(config.train_split_pickle)
+    split = selection.split
     unused = "" if config.unlabelled_batch else ", not used with --lam-u 0"
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (statistics.mean, statistics.std))
     yield "dataset", f"{config.dataset_name} in {selection.train.folder.parent}, {len(names)} classes"
     yield "labelled", f"{_count(labelled)}; {split.path}, fingerprint {split.fingerprint()[:16]}"
     yield "unlabelled", f"{len(pool.unlabelled):,} images{unused}"
-    yield "validation", f"{_count(valid)}; {selection.validation_source}"
+    yield "validation", f"{_count(valid)}; {selection.validation.source}"
     if isinstance(pool.store, PixelStore):
         yield "pixels", f"{pool.store.num_bytes / 2**20:,.0f} MiB; width x height {_sizes(pool.store)}"
     yield "normalisation", f"mean {mean}; std {std}; {statistics.source}"

@@ -47,8 +47,8 @@ def _sheet(
     rows: list[tuple[str, Sequence[np.ndarray]]] = [(f"short side {config.im_size}", originals)]
     rows += [(f"weak {number}", weak) for number, (weak, _) in enumerate(turns[:_WEAK], start=1)]
     rows += [(f"strong {number}", view) for number, (_, view) in enumerate(turns[:strong], start=1)]
-    labels = index.labels[positions.numpy()]
-    titles = [index.class_names[label] if label >= 0 else "no class" for label in labels]
+    classes = index.classes
+    titles = [classes[index.ids[position]] or "no class" for position in positions.tolist()]
     return ExampleSheet(name, titles, rows)
 
 

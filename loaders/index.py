@@ -1,31 +1,20 @@
-"""A dataset folder's label tables -> which images there are, and of which class."""
+"""A dataset folder and its label tables -> which images there are, and of which class."""
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pyarrow
 
-from utils.errors import SemcoError
-from utils.plain_names import find_fault, inside_fault
-
-LONGEST_PATH = 1000
+from loaders.label_table import read_label_table
+from utils.errors import SemcoError, and_more
+from utils.plain_names import find_fault
 
 # Images without a label table are found here, seen from train/. No table and no split can name a file so: `..` is refused.
 UNLABELLED = "../unlabelled/"
-
-
-@dataclass(frozen=True)
-class LabelTable:
-    """A label table in the order of its rows: file names, and class names or None."""
-
-    ids: list[str]
-    classes: list[str | None]
 
 
 @dataclass(frozen=True)
@@ -48,6 +37,12 @@ class DatasetIndex:
     def paths(self) -> list[Path]:
         """The image files, in order."""
         return [self.folder / name for name in self.ids]
+
+    @property
+    def classes(self) -> dict[str, str | None]:
+        """File name -> class name, or None for an image without a class."""
+        names = (None if label < 0 else self.class_names[label] for label in self.labels.tolist())
+        return dict(zip(self.ids, names, strict=True))
 
     def fingerprint(self) -> str:
         """Digest of file names, labels and class names; the order of rows on disk does not matter."""
@@ -104,70 +99,6 @@ def has_test_part(folder: Path) -> bool:
     return table_path(folder, "test").exists() or (folder / "test").exists()
 
 
-def read_label_table(path: Path) -> LabelTable:
-    """Read a feather with the columns `id` and `class`.
-
-    Raises:
-        SemcoError: missing, damaged, without those columns, or with rows that make no sense.
-    """
-    try:
-        # Not pyarrow.feather: its reader of files from before 2020 follows whatever they say, out of the file's memory.
-        with path.open("rb") as file, pyarrow.ipc.open_file(file) as reader:
-            table = reader.read_all()
-        # What reads the columns would do the same.
-        table.validate(full=True)
-    except FileNotFoundError as error:
-        raise SemcoError(
-            f"label table {path} does not exist: a dataset needs it, see python -m loaders.prepare --help"
-        ) from error
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise SemcoError(
-            f"label table {path} cannot be read as feather ({type(error).__name__}): make it anew"
-        ) from error
-    for column in ("id", "class"):
-        if table.column_names.count(column) != 1:
-            raise SemcoError(
-                f"label table {path} lacks the column {column!r} (it has {', '.join(table.column_names) or 'none'})"
-            )
-    ids = [str(value) if _is_name(value) else None for value in table["id"].to_pylist()]
-    # An empty column comes out of pandas as one of numbers that are none.
-    classes = [None if value != value else value for value in table["class"].to_pylist()]
-    check_rows(f"label table {path}", ids, classes)
-    return LabelTable(ids=ids, classes=classes)  # type: ignore[arg-type]
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, (str, int)) and not isinstance(value, bool)
-
-
-def check_rows(table: str, ids: Sequence[str | None], classes: Sequence[object]) -> None:
-    """Make sure that rows name images inside the dataset folder, each once, and classes that can be shown.
-
-    Args:
-        table: what the rows belong to, for the message.
-
-    Raises:
-        SemcoError: the first row that makes no sense.
-    """
-    if not ids:
-        raise SemcoError(f"{table} is empty: it must name the images")
-    for row, name in enumerate(ids):
-        if not name:
-            raise SemcoError(f"{table}: row {row} has no file name")
-        if fault := find_fault(name, longest=LONGEST_PATH) or inside_fault(name):
-            raise SemcoError(f"{table}: row {row} names {name[:100]!r}, which {fault}")
-    for row, name in enumerate(classes):
-        if name is None:
-            continue
-        if not isinstance(name, str):
-            raise SemcoError(f"{table}: row {row} has a class of type {type(name).__name__}, expected a name")
-        if fault := find_fault(name):
-            raise SemcoError(f"{table}: row {row} has the class {name[:100]!r}, which {fault}")
-    (name, count), *_ = Counter(ids).most_common(1)
-    if count > 1:
-        raise SemcoError(f"{table} names {name!r} {count} times: each image must stand there once")
-
-
 def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = None) -> DatasetIndex:
     """Index the images of `train` or `test`, and check that each is there.
 
@@ -183,9 +114,9 @@ def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = N
     table = read_label_table(path)
     if class_names is None:
         source = table if part == "train" else read_label_table(table_path(folder, "train"))
-        class_names = sorted({name for name in source.classes if name is not None})
+        class_names = source.class_names
     codes = {name: code for code, name in enumerate(class_names)}
-    if unknown := sorted({name for name in table.classes if name is not None and name not in codes}):
+    if unknown := [name for name in table.class_names if name not in codes]:
         raise SemcoError(
             f"label table {path} has the class {unknown[0]!r}, which the list of {len(codes)} classes lacks"
         )
@@ -209,9 +140,10 @@ def _check_files(folder: Path, ids: Sequence[str]) -> None:
     there = set(_files(folder, ""))
     missing = [name for name in sorted(ids) if name not in there]
     if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         reason = _why_missing(folder, missing[0])
-        raise SemcoError(f"image {folder / missing[0]} {reason}{more}: restore it or take it out of the labels feather")
+        raise SemcoError(
+            f"image {folder / missing[0]} {reason}{and_more(missing)}: restore it or take it out of the labels feather"
+        )
 
 
 def _why_missing(folder: Path, name: str) -> str:

@@ -7,25 +7,24 @@ image, another size or another order is another file, and two runs that build it
 import contextlib
 import hashlib
 import json
-import os
-import shutil
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from loaders.capacity import available_memory, can_hold
 from loaders.decode_pool import Decoded, decode_all
 from loaders.image_store import FileStore, ImageStore, store_from_shapes
 from utils.atomic import atomic_path, write_text
-from utils.errors import SemcoError
+from utils.errors import SemcoError, and_more
 from utils.progress import Progress
 
 _MAGIC = b"SEMCO-PIXELS-1\n"
 _HEADER_BYTES = 4096
-MODES = ("auto", "memory", "disk", "none")
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,25 @@ class StoreRequest:
     progress: Progress
     needed: frozenset[int] = frozenset()
 
+    @cached_property
+    def digest(self) -> str:
+        """Fingerprint of the files (names, sizes, modification times, order) and of how they are decoded."""
+        total = hashlib.sha256(_MAGIC + f"{self.im_size}\n".encode())
+        for path in self.paths:
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise SemcoError(
+                    f"image {path} cannot be read: {error.strerror}; restore it or mend the feather"
+                ) from error
+            line = f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+            total.update(line.encode("utf-8", "surrogateescape"))
+        return total.hexdigest()
+
+    def cache_file(self, suffix: str) -> Path:
+        """Where to keep what is made of these files, in the state in which they were first seen."""
+        return self.cache_folder / f"{self.digest[:24]}.{suffix}"
+
 
 def open_store(request: StoreRequest) -> OpenedStore:
     """Open the images of a pool as `request.mode` says; `auto` keeps a cache file and loads it when memory allows.
@@ -71,7 +89,7 @@ def _open(request: StoreRequest) -> OpenedStore:
     in_memory = request.mode == "auto" and size < 0.4 * available_memory()
     if request.mode == "none":
         return _from_files(request)
-    path = _cache_path(request, "pixels")
+    path = request.cache_file("pixels")
     if not path.exists():
         if request.mode == "auto" and not can_hold(request.cache_folder, size):
             return _decode_to_memory(request) if in_memory else _from_files(request)
@@ -81,51 +99,7 @@ def _open(request: StoreRequest) -> OpenedStore:
 
 def _check_needed(bad: Mapping[int, str], request: StoreRequest) -> None:
     if missed := sorted(request.needed.intersection(bad)):
-        more = f" (and {len(missed) - 1} more)" if len(missed) > 1 else ""
-        raise SemcoError(bad[missed[0]] + more)
-
-
-def _cache_path(request: StoreRequest, suffix: str) -> Path:
-    return request.cache_folder / f"{digest(request.paths, request.im_size)[:24]}.{suffix}"
-
-
-def cache_folder(dataset_folder: Path) -> Path:
-    """Where a dataset's caches go: inside it, or in the user's cache folder when it is read-only."""
-    if os.access(dataset_folder, os.W_OK):
-        return dataset_folder / ".cache"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "semco" / dataset_folder.name
-
-
-def can_hold(folder: Path, size: int) -> bool:
-    """Say whether a cache of `size` bytes can be written to `folder`, which need not exist yet."""
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return os.access(existing, os.W_OK) and size < 0.8 * shutil.disk_usage(existing).free
-
-
-def digest(paths: Sequence[Path], im_size: int) -> str:
-    """Fingerprint of the files (names, sizes, modification times, order) and of how they are decoded."""
-    total = hashlib.sha256(_MAGIC + f"{im_size}\n".encode())
-    for path in paths:
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise SemcoError(
-                f"image {path} cannot be read: {error.strerror}; restore it or mend the feather"
-            ) from error
-        total.update(
-            f"{path.parent.name}/{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
-        )
-    return total.hexdigest()
-
-
-def available_memory() -> int:
-    """Bytes of memory that a new program can have without swapping."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        raise SemcoError(bad[missed[0]] + and_more(missed))
 
 
 def _estimated_bytes(request: StoreRequest) -> int:
@@ -140,7 +114,7 @@ def _from_files(request: StoreRequest) -> OpenedStore:
 
 def _find_bad(request: StoreRequest) -> dict[int, str]:
     """Decode everything once, or read what came of it: a bad image would end a long training at any moment of it."""
-    path = _cache_path(request, "checked.json")
+    path = request.cache_file("checked.json")
     if path.exists():
         return _read_reasons(path, path.read_bytes())
     bad = {position: reason for chunk in _decoded(request) for position, reason in chunk.bad.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loaders.index import DatasetIndex, has_test_part, load_index
-from loaders.splits import Split
+from loaders.splits import Split, split_faults
 from utils.errors import SemcoError
 from utils.progress import Progress
 
@@ -40,7 +40,7 @@ def check_splits(folder: Path, labelled: Split, validation: Split | None = None,
     splits = [labelled] if validation is None else [labelled, validation]
     parts = ["train", "test"] if has_test_part(folder) else ["train"]
     indices = {part: load_index(folder, part) for part in parts}
-    problems = [text for split in splits for text in _mistakes(split, indices, folder)]
+    problems = [text for split in splits for text in _mistakes(split, indices.get(split.part))]
     pools = _pools(labelled, validation, indices)
     if validation is not None and (both := sorted(pools["labelled"].keys() & pools["validation"].keys())):
         problems.append(f"{_some(both)} labelled and in the validation split")
@@ -68,31 +68,19 @@ def format_report(report: SplitReport) -> str:
     return "\n".join(lines)
 
 
-def _mistakes(split: Split, indices: Mapping[str, DatasetIndex], folder: Path) -> Iterator[str]:
-    """Say which images or classes of a split the dataset does not know or knows otherwise."""
-    index = indices.get(split.part)
+def _mistakes(split: Split, index: DatasetIndex | None) -> Iterator[str]:
     if index is None:
         yield f"{split.path}: the dataset has no {split.part}/"
         return
-    truth = _classes(index)
-    if unknown := [f"{split.part}/{name}" for name in split.classes if name not in truth]:
-        yield f"{split.path}: {_some(unknown)} that {folder} lacks"
-    if strange := sorted(set(split.classes.values()) - set(index.class_names)):
-        yield f"{split.path}: {len(strange)} classes that the dataset lacks: {', '.join(map(repr, strange[:_SHOWN]))}"
-    wrong = [
-        f"{split.part}/{name} ({class_name!r}, not {truth[name]!r})"
-        for name, class_name in split.classes.items()
-        if class_name not in strange and truth.get(name) not in (None, class_name)
-    ]
-    if wrong:
-        yield f"{split.path}: {_some(wrong)} whose class in the labels feather is another"
+    for names, fault in split_faults(split, index):
+        yield f"{split.path}: {_some(names)} {fault}"
 
 
 def _pools(
     labelled: Split, validation: Split | None, indices: Mapping[str, DatasetIndex]
 ) -> dict[str, dict[str, str | None]]:
     """Divide the dataset: pool -> `<part>/<id>` -> class. Images that the dataset lacks are in no pool."""
-    there = {f"{part}/{name}": label for part, index in indices.items() for name, label in _classes(index).items()}
+    there = {f"{part}/{name}": label for part, index in indices.items() for name, label in index.classes.items()}
     pools: dict[str, dict[str, str | None]] = {"labelled": _named(labelled, there)}
     if validation is not None:
         pools["validation"] = _named(validation, there)
@@ -105,11 +93,6 @@ def _pools(
 def _named(split: Split, there: Mapping[str, str | None]) -> dict[str, str | None]:
     named = {f"{split.part}/{name}": class_name for name, class_name in split.classes.items()}
     return {name: class_name for name, class_name in named.items() if name in there}
-
-
-def _classes(index: DatasetIndex) -> dict[str, str | None]:
-    names = (None if label < 0 else index.class_names[label] for label in index.labels)
-    return dict(zip(index.ids, names, strict=True))
 
 
 def _duplicates(folder: Path, pools: Mapping[str, Mapping[str, str | None]], progress: Progress) -> list[list[str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loaders.index import LabelTable
+from loaders.label_table import LabelTable
 from utils.errors import SemcoError
 
 
@@ -31,12 +31,10 @@ def draw_split(table: LabelTable, *, seed: int, per_class: int = 0, total: int =
     images left, so that asking for them changes no labelled image.
 
     Raises:
-        SemcoError: the images do not suffice for `total` or for validation, or none has a class.
+        SemcoError: the images do not suffice for `total` or for validation.
     """
     stream = np.random.RandomState(seed)
     images = images_by_class(table)
-    if not images:
-        raise SemcoError("no training image has a class: fill in the column `class` of labels_train.feather")
     counts = _balanced_counts(images, total, stream) if total else dict.fromkeys(images, per_class)
     labelled = _choose(images, counts, stream)
     left = {name: [file for file in files if file not in labelled] for name, files in images.items()}

@@ -4,17 +4,17 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from loaders.index import LONGEST_PATH, DatasetIndex
+from loaders.index import DatasetIndex
 from utils.atomic import write_text
 from utils.data_files import SUFFIXES, read_data
-from utils.errors import SemcoError
-from utils.plain_names import find_fault, inside_fault
+from utils.errors import SemcoError, and_more
+from utils.plain_names import find_fault, path_fault
 from utils.safe_pickle import dump_pickle
 
 PARTS = ("train", "test")
@@ -57,7 +57,7 @@ def read_split(path: Path) -> Split:
         part, slash, file = key.partition("/")
         if not slash or not file or part not in PARTS:
             raise SemcoError(f"split {path} names {key[:100]!r}, expected train/<id> or test/<id>")
-        if fault := find_fault(file, longest=LONGEST_PATH) or inside_fault(file):
+        if fault := path_fault(file):
             raise SemcoError(f"split {path} names {key[:100]!r}, which {fault}")
         if fault := find_fault(name):
             raise SemcoError(f"split {path} gives {key!r} the class {name[:100]!r}, which {fault}")
@@ -92,23 +92,24 @@ def locate_split(split: Split, index: DatasetIndex) -> tuple[np.ndarray, np.ndar
     Raises:
         SemcoError: an image that the dataset lacks, or a class that differs from the dataset's or is not in the list.
     """
+    for names, fault in split_faults(split, index):
+        raise SemcoError(f"split {split.path} names {names[0]}{and_more(names)} {fault}: use the split of this dataset")
     places = {name: place for place, name in enumerate(index.ids)}
-    if absent := [name for name in split.classes if name not in places]:
-        _fail(split, absent, f"which is not in {index.folder}")
     codes = {name: code for code, name in enumerate(index.class_names)}
-    if unknown := [name for name, class_name in split.classes.items() if class_name not in codes]:
-        _fail(split, unknown, f"with the class {split.classes[unknown[0]]!r}, which the list of classes lacks")
-    wrong = [
-        name for name, class_name in split.classes.items() if index.labels[places[name]] not in (-1, codes[class_name])
-    ]
-    if wrong:
-        truth = index.class_names[index.labels[places[wrong[0]]]]
-        _fail(split, wrong, f"as {split.classes[wrong[0]]!r}, but the labels feather says {truth!r}")
     located = sorted((places[name], codes[class_name]) for name, class_name in split.classes.items())
     positions, labels = np.array(located, dtype=np.int64).T
     return positions, labels
 
 
-def _fail(split: Split, names: Sequence[str], reason: str) -> None:
-    more = f" (and {len(names) - 1} more like it)" if len(names) > 1 else ""
-    raise SemcoError(f"split {split.path} names {split.part}/{names[0]} {reason}{more}: use the split of this dataset")
+def split_faults(split: Split, index: DatasetIndex) -> Iterator[tuple[list[str], str]]:
+    """Yield what does not fit the dataset: images, with their classes where it is these, and what is wrong with them."""
+    truth, known = index.classes, set(index.class_names)
+    rows = [(f"{split.part}/{name}", class_name, truth.get(name)) for name, class_name in split.classes.items()]
+    if absent := [f"{split.part}/{name}" for name in split.classes if name not in truth]:
+        yield absent, f"not in {index.folder}"
+    if strange := [f"{name} ({said!r})" for name, said, _ in rows if said not in known]:
+        yield strange, "of a class that the list of classes lacks"
+    if wrong := [
+        f"{name} ({said!r}, not {true!r})" for name, said, true in rows if said in known and true not in (None, said)
+    ]:
+        yield wrong, "of another class in the labels feather"

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from loaders.batches import TrainingPool
+from loaders.capacity import cache_folder, can_hold
 from loaders.image_store import ImageStore, PixelStore
 from loaders.index import DatasetIndex, dataset_folder, load_index
-from loaders.pixel_cache import OpenedStore, StoreRequest, cache_folder, can_hold, digest, open_store
-from loaders.splits import locate_split, read_split
+from loaders.pixel_cache import OpenedStore, StoreRequest, open_store
+from loaders.splits import Split, locate_split, read_split
 from loaders.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
-from loaders.validation import select_validation
+from loaders.validation import Validation, select_validation
 from utils.config import Config
 from utils.data_files import read_class_names
 from utils.errors import SemcoError
@@ -26,18 +27,16 @@ LOGGER = logging.getLogger("semco")
 class Selection:
     """Which images of the folder a run uses.
 
-    `labelled`, `unlabelled`: positions in `train`; `validation`: positions in `valid`; `labels`, `validation_labels`: their
-    classes. All int64 arrays. `validation_source`: where the validation images come from, for people.
+    `split`: names the labelled images; `labelled`, `unlabelled`: positions in `train` of those that are trained on; `labels`:
+    classes of the labelled ones. All int64 arrays.
     """
 
     train: DatasetIndex
-    valid: DatasetIndex
+    split: Split
     labelled: np.ndarray
     labels: np.ndarray
     unlabelled: np.ndarray
-    validation: np.ndarray
-    validation_labels: np.ndarray
-    validation_source: str
+    validation: Validation
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -72,8 +71,8 @@ def select_images(config: Config) -> Selection:
     if split.part != "train":
         raise SemcoError(f"{config.train_split_pickle} names images of test/: labelled images must come from train/")
     labelled, labels = locate_split(split, train)
-    chosen = select_validation(config, folder, train, labelled, labels)
-    held_out = chosen.rows if chosen.index is train else np.empty(0, np.int64)
+    validation = select_validation(config, folder, train, labelled, labels)
+    held_out = validation.rows if validation.index is train else np.empty(0, np.int64)
     trained = ~np.isin(labelled, held_out)
     labelled, labels = labelled[trained], labels[trained]
     unlabelled = np.setdiff1d(np.arange(len(train)), np.concatenate([labelled, held_out]))
@@ -82,14 +81,7 @@ def select_images(config: Config) -> Selection:
             f"no unlabelled images are left in {folder}: label fewer images, or pass --lam-u 0 to train on labelled ones alone"
         )
     return Selection(
-        train=train,
-        valid=chosen.index,
-        labelled=labelled,
-        labels=labels,
-        unlabelled=unlabelled,
-        validation=chosen.rows,
-        validation_labels=chosen.labels,
-        validation_source=chosen.source,
+        train=train, split=split, labelled=labelled, labels=labels, unlabelled=unlabelled, validation=validation
     )
 
 
@@ -101,28 +93,28 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
     """
     folder = dataset_folder(config.dataset_path, config.dataset_name)
 
-    def open_index(index: DatasetIndex, used: np.ndarray) -> OpenedStore:
-        return open_store(
-            StoreRequest(
-                paths=index.paths,
-                im_size=config.im_size,
-                mode=config.cache_imgs,
-                workers=config.num_workers_per_gpu,
-                cache_folder=cache_folder(folder),
-                progress=progress,
-                needed=frozenset() if config.skip_bad_images else frozenset(used.tolist()),
-            )
+    def request(index: DatasetIndex, used: np.ndarray) -> StoreRequest:
+        return StoreRequest(
+            paths=index.paths,
+            im_size=config.im_size,
+            mode=config.cache_imgs,
+            workers=config.num_workers_per_gpu,
+            cache_folder=cache_folder(folder),
+            progress=progress,
+            needed=frozenset() if config.skip_bad_images else frozenset(used.tolist()),
         )
 
-    is_apart = selection.valid is not selection.train
+    chosen = selection.validation
+    is_apart = chosen.index is not selection.train
     used = np.concatenate([selection.labelled, selection.unlabelled])
-    train = open_index(selection.train, used if is_apart else np.append(used, selection.validation))
-    valid = open_index(selection.valid, selection.validation) if is_apart else train
+    train_request = request(selection.train, used if is_apart else np.append(used, chosen.rows))
+    train = open_store(train_request)
+    valid = open_store(request(chosen.index, chosen.rows)) if is_apart else train
     labelled = _good_rows(selection.labelled, train, "labelled")
     unlabelled = _good_rows(selection.unlabelled, train, "unlabelled")
-    validation = _good_rows(selection.validation, valid, "validation")
+    validation = _good_rows(chosen.rows, valid, "validation")
     LOGGER.info("pixels: %s", _describe(train))
-    LOGGER.info("validation: %s", selection.validation_source)
+    LOGGER.info("validation: %s", chosen.source)
     return TrainingData(
         pool=TrainingPool(
             store=train.store,
@@ -131,9 +123,9 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
             labels=torch.from_numpy(selection.labels[labelled]),
         ),
         validation=valid.store,
-        validation_rows=torch.from_numpy(selection.validation[validation]),
-        validation_labels=torch.from_numpy(selection.validation_labels[validation]),
-        statistics=_statistics(config, selection, train, pretrained=pretrained, progress=progress),
+        validation_rows=torch.from_numpy(chosen.rows[validation]),
+        validation_labels=torch.from_numpy(chosen.labels[validation]),
+        statistics=_statistics(config, train_request, train, pretrained=pretrained),
     )
 
 
@@ -151,21 +143,22 @@ def _good_rows(positions: np.ndarray, opened: OpenedStore, what: str) -> np.ndar
     return good
 
 
-def describe_data(config: Config, selection: Selection, data: TrainingData) -> dict[str, Any]:
+def describe_data(selection: Selection, data: TrainingData) -> dict[str, Any]:
     """Facts for the run's record."""
+    validation = selection.validation
     return {
         "classes": len(selection.class_names),
         "labelled_images": len(data.pool.labelled),
         "unlabelled_images": len(data.pool.unlabelled),
         "validation_images": len(data.validation_rows),
-        "validation_source": selection.validation_source,
+        "validation_source": validation.source,
         "mean": data.statistics.mean,
         "std": data.statistics.std,
         "statistics": data.statistics.source,
         "training_set": selection.train.fingerprint(),
-        "labelled_split": read_split(config.train_split_pickle).fingerprint(),
-        "validation_set": selection.valid.fingerprint(),
-        "validation_split": config.valid_split_pickle and read_split(config.valid_split_pickle).fingerprint(),
+        "labelled_split": selection.split.fingerprint(),
+        "validation_set": validation.index.fingerprint(),
+        "validation_split": validation.split and validation.split.fingerprint(),
     }
 
 
@@ -174,19 +167,15 @@ def _describe(opened: OpenedStore) -> str:
     return f"{len(opened.store):,} training images in {opened.source}{size}"
 
 
-def _statistics(
-    config: Config, selection: Selection, opened: OpenedStore, *, pretrained: bool, progress: Progress
-) -> PixelStatistics:
+def _statistics(config: Config, request: StoreRequest, opened: OpenedStore, *, pretrained: bool) -> PixelStatistics:
     if pretrained:
         return IMAGENET
     if config.dataset_name in KNOWN:
         return KNOWN[config.dataset_name]
-    folder = cache_folder(dataset_folder(config.dataset_path, config.dataset_name))
-    cache_file = folder / f"{digest(selection.train.paths, config.im_size)[:24]}.statistics.json"
     return pixel_statistics(
         opened.store,
-        im_size=config.im_size,
-        cache_file=cache_file if can_hold(folder, 4096) else None,
-        progress=progress,
+        im_size=request.im_size,
+        cache_file=request.cache_file("statistics.json") if can_hold(request.cache_folder, 4096) else None,
+        progress=request.progress,
         left_out=opened.bad.keys(),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from loaders.index import DatasetIndex, has_test_part, load_index
-from loaders.splits import locate_split, read_split
+from loaders.splits import Split, locate_split, read_split
 from utils.config import Config
 from utils.errors import SemcoError
 from utils.seeding import Draws, Purpose
@@ -14,12 +14,16 @@ from utils.seeding import Draws, Purpose
 
 @dataclass(frozen=True)
 class Validation:
-    """Images that validate: `rows`, positions in `index`, and their `labels`, both int64 (n,); `source` is for people."""
+    """Images that validate: `rows`, positions in `index`, and their `labels`, both int64 (n,).
+
+    `source`: where they come from, for people; `split`: the one that names them, if one does.
+    """
 
     index: DatasetIndex
     rows: np.ndarray
     labels: np.ndarray
     source: str
+    split: Split | None = None
 
 
 def select_validation(
@@ -43,7 +47,7 @@ def select_validation(
             raise SemcoError(
                 f"{config.valid_split_pickle} holds labelled training images: make disjoint splits with split_maker.py"
             )
-        return Validation(index, rows, codes, f"{len(rows)} images of {config.valid_split_pickle}")
+        return Validation(index, rows, codes, f"{len(rows)} images of {split.path}", split)
     if not has_test_part(folder):
         raise SemcoError(
             f"dataset {folder} has no test part to validate on: pass --valid-fraction 0.2 to hold out labelled images, "

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from loaders.batches import EvaluationBatches, Normalise, TrainBatch, TrainBatches
+from loaders.capacity import available_memory
 from loaders.data_device import place_pixels
-from loaders.pixel_cache import available_memory
 from loaders.plan import BatchShape, draw_epoch
 from loaders.training_data import TrainingData
 from utils.config import Config

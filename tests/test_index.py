@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from conftest import make_dataset
-from loaders.index import dataset_folder, load_index, read_label_table, table_path
+from loaders.index import dataset_folder, load_index, table_path
 from utils.errors import SemcoError
 
 CLASSES = ("cat", "ant", "bee")
@@ -16,8 +16,8 @@ def folder(tmp_path):
     return tmp_path / "toy"
 
 
-def _rewrite(folder, rows, part="train", columns=("id", "class")):
-    pd.DataFrame(rows, columns=list(columns)).to_feather(table_path(folder, part))
+def _rewrite(folder, rows):
+    pd.DataFrame(rows, columns=["id", "class"]).to_feather(table_path(folder, "train"))
 
 
 def test_sorted_whatever_the_order_on_disk(folder):
@@ -34,12 +34,6 @@ def test_sorted_whatever_the_order_on_disk(folder):
     assert load_index(folder, "test").fingerprint() != index.fingerprint()
 
 
-def test_file_order_is_kept_in_the_table(folder):
-    raw = pd.read_feather(table_path(folder, "train"))["id"].tolist()
-    assert read_label_table(table_path(folder, "train")).ids == raw
-    assert raw != sorted(raw)
-
-
 def test_given_class_names(folder):
     index = load_index(folder, "test", class_names=["cat", "zebra", "bee", "ant"])
     assert index.labels.tolist() == [0, 0, 3, 3, 2, 2]
@@ -54,47 +48,27 @@ def test_images_without_a_class(folder):
     index = load_index(folder, "train")
     assert index.labels[0] == -1
     assert (index.labels[1:] >= 0).all()
+    assert (index.classes["000_000.png"], index.classes["001_000.png"]) == (None, "ant")
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "words"),
+    ("rows", "words"),
     [
-        ([("a.png", "cat")], ("file", "class"), "lacks the column 'id' (it has file, class)"),
-        ([("a.png", "cat")], ("id", "label"), "lacks the column 'class'"),
-        ([], ("id", "class"), "is empty"),
-        ([("a.png", "cat"), ("a.png", "bee")], ("id", "class"), "names 'a.png' 2 times"),
-        ([("", "cat")], ("id", "class"), "row 0 has no file name"),
-        ([(None, "cat")], ("id", "class"), "row 0 has no file name"),
-        ([("../x.png", "cat")], ("id", "class"), "not inside the dataset folder"),
-        ([("/etc/passwd", "cat")], ("id", "class"), "not inside the dataset folder"),
-        ([("a\\b.png", "cat")], ("id", "class"), "not inside the dataset folder"),
-        ([("000_000.png", 3.5)], ("id", "class"), "has a class of type float, expected a name"),
-        ([("000_000.png", " ")], ("id", "class"), "has the class ' ', which is empty"),
-        ([("000_000.png", "cat")], ("id", "class"), "at least two"),
-        ([("gone.png", "cat"), ("lost.png", "bee")], ("id", "class"), "gone.png does not exist (and 1 more)"),
+        ([("000_000.png", "cat")], "at least two"),
+        ([("gone.png", "cat"), ("lost.png", "bee")], "gone.png does not exist (and 1 more)"),
     ],
 )
-def test_tables_that_make_no_sense(folder, rows, columns, words):
-    _rewrite(folder, rows, columns=columns)
+def test_tables_of_another_dataset(folder, rows, words):
+    _rewrite(folder, rows)
     with pytest.raises(SemcoError) as caught:
         load_index(folder, "train")
     assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_numbers_as_file_names(folder):
     (folder / "train" / "7").write_bytes((folder / "train" / "000_000.png").read_bytes())
     _rewrite(folder, [(7, "cat")])
     assert load_index(folder, "train", class_names=["cat", "dog"]).ids == ("7",)
-
-
-def test_missing_and_damaged_tables(folder):
-    table_path(folder, "test").write_bytes(b"not feather")
-    with pytest.raises(SemcoError, match="cannot be read as feather"):
-        load_index(folder, "test")
-    table_path(folder, "test").unlink()
-    with pytest.raises(SemcoError, match=r"labels_test\.feather does not exist"):
-        load_index(folder, "test")
 
 
 def test_missing_image_folder(folder):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.plain_names import find_fault, inside_fault
+from utils.plain_names import find_fault, path_fault
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def test_what_passes_is_one_line_of_utf_8(name):
 
 @pytest.mark.parametrize("name", ["a.png", "deep/a.png", "..a/b..", "a..b", ".hidden"])
 def test_names_inside(name):
-    assert inside_fault(name) is None
+    assert path_fault(name) is None
 
 
 @pytest.mark.parametrize("name", ["/a", "../a", "a/../../b", "a/..", "..", "a\\b", "..\\a"])
 def test_names_that_lead_out(name):
-    assert inside_fault(name) == "is not inside the dataset folder"
+    assert path_fault(name) == "is not inside the dataset folder"

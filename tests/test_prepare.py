@@ -203,6 +203,7 @@ def test_help_of_each_source(name, capsys):
     for flag in ("--source", "--dataset-name", "--output", "--no-progress-bar"):
         assert flag in shown
     assert ("--link" in shown) == SOURCES[name].LINKS
+    assert ("--download" in shown) == getattr(SOURCES[name], "DOWNLOADS", False)
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", ""])

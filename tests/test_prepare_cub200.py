@@ -78,4 +78,4 @@ def test_missing_files(source, capsys):
     assert "0003_796003.jpg does not exist" in capsys.readouterr().err
     (source / "CUB_200_2011" / "classes.txt").unlink()
     assert _prepare(source) == 2
-    assert "the source needs this file" in capsys.readouterr().err
+    assert "classes.txt: No such file" in capsys.readouterr().err

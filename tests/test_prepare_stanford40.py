@@ -58,5 +58,5 @@ def test_mistakes(source, capsys):
     assert "no action with its number of images" in capsys.readouterr().err
     (lists / "actions.txt").unlink()
     assert _prepare(source) == 2
-    assert "the source needs this file" in capsys.readouterr().err
+    assert "actions.txt: No such file" in capsys.readouterr().err
     assert not (source.parent / "data").exists()

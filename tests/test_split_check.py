@@ -60,8 +60,8 @@ def test_validation_images_are_a_pool_of_their_own(folder, part, validation, exp
     ("labelled", "validation", "words"),
     [
         ({**LABELLED, "gone.png": "cat", "lost.png": "ant"}, None, "2 images (train/gone.png, train/lost.png)"),
-        ({**LABELLED, "000_001.png": "dog"}, None, "1 classes that the dataset lacks: 'dog'"),
-        ({**LABELLED, "000_001.png": "bee"}, None, "1 image (train/000_001.png ('bee', not 'cat')) whose class"),
+        ({**LABELLED, "000_001.png": "dog"}, None, "1 image (train/000_001.png ('dog')) of a class that"),
+        ({**LABELLED, "000_001.png": "bee"}, None, "1 image (train/000_001.png ('bee', not 'cat')) of another class"),
         ({"000_000.png": "cat"}, None, "no labelled image of 2 classes: 'ant', 'bee'"),
         (LABELLED, {"000_000.png": "cat"}, "1 image (train/000_000.png) labelled and in the validation split"),
         ({f"gone{number}.png": "cat" for number in range(12)}, None, "gone9.png and 2 more)"),

@@ -109,10 +109,9 @@ def test_positions_and_labels(tmp_path, index):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"train/gone.png": "cat", "train/lost.png": "bee"}, "names train/gone.png which is not in"),
-        ({"train/gone.png": "cat", "train/lost.png": "bee"}, "and 1 more like it"),
-        ({"train/000_000.png": "dog"}, "with the class 'dog', which the list of classes lacks"),
-        ({"train/000_000.png": "bee"}, "as 'bee', but the labels feather says 'cat'"),
+        ({"train/gone.png": "cat", "train/lost.png": "bee"}, "names train/gone.png (and 1 more) not in"),
+        ({"train/000_000.png": "dog"}, "train/000_000.png ('dog') of a class that the list of classes lacks"),
+        ({"train/000_000.png": "bee"}, "train/000_000.png ('bee', not 'cat') of another class in the labels feather"),
     ],
 )
 def test_splits_of_another_dataset(tmp_path, index, content, words):

@@ -65,17 +65,17 @@ def test_training_without_a_test_part(root, capsys):
 def test_a_held_out_image_plays_no_other_part(root):
     split_and_train(root, "toy", "--valid-fraction", "0.25", per_label=4)
     chosen = select_images(_config(root, "--valid-fraction", "0.25"))
-    assert chosen.valid is chosen.train
-    parts = [set(part.tolist()) for part in (chosen.labelled, chosen.unlabelled, chosen.validation)]
+    assert chosen.validation.index is chosen.train
+    parts = [set(part.tolist()) for part in (chosen.labelled, chosen.unlabelled, chosen.validation.rows)]
     assert sum(map(len, parts)) == len(set.union(*parts)) == len(chosen.train) == 56
     assert np.bincount(chosen.labels).tolist() == [3] * 7
     named = read_split(root / "splits" / "toy_labelled_data_4_seed0.pkl").classes
-    for rows, labels in ((chosen.labelled, chosen.labels), (chosen.validation, chosen.validation_labels)):
+    for rows, labels in ((chosen.labelled, chosen.labels), (chosen.validation.rows, chosen.validation.labels)):
         for row, label in zip(rows, labels, strict=True):
             assert named[chosen.train.ids[row]] == chosen.class_names[label]
     again = select_images(_config(root, "--valid-fraction", "0.25"))
     other = select_images(_config(root, "--valid-fraction", "0.25", "--seed", "7"))
-    assert again.validation.tolist() == chosen.validation.tolist() != other.validation.tolist()
+    assert again.validation.rows.tolist() == chosen.validation.rows.tolist() != other.validation.rows.tolist()
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -90,11 +90,11 @@ def test_a_single_labelled_image_a_class(root, capsys):
     chosen = select_images(
         _config(root, "--valid-fraction", "0.5", "--train-split-pickle", str(root / "splits/few.csv"))
     )
-    assert chosen.validation_source == (
+    assert chosen.validation.source == (
         "2 of the 9 labelled images, held out by --valid-fraction 0.5; "
         "6 classes have a single labelled image and no validation"
     )
-    assert [chosen.class_names[label] for label in chosen.validation_labels] == ["sea", "sea"]
+    assert [chosen.class_names[label] for label in chosen.validation.labels] == ["sea", "sea"]
     pd.DataFrame([(f"train/{name}", classes[name]) for name in names[:7]]).to_csv(
         root / "splits" / "few.csv", index=False, header=False
     )

@@ -119,8 +119,16 @@ def positive_number(text: str) -> int:
     return number
 
 
-# argparse names it in its message about a wrong value.
+def seed_number(text: str) -> int:
+    """A seed, 0 to 2**32 - 1, as the `type` of an argument."""
+    if not 0 <= (number := int(text)) < 2**32:
+        raise ValueError(text)
+    return number
+
+
+# argparse names these in its message about a wrong value.
 positive_number.__name__ = "whole number from 1"
+seed_number.__name__ = "whole number below 2**32"
 
 
 def parse_config(arguments: Sequence[str]) -> Config:

@@ -72,7 +72,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise SemcoError(f"cannot read {path}: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
-        raise SemcoError(f"{path} is not text in UTF-8: make it anew") from error
+        raise SemcoError(f"{path} is not text in UTF-8: make or fetch it anew") from error
 
 
 def _as_dict(pairs: Sequence[Sequence], path: Path) -> dict:

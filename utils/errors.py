@@ -1,12 +1,17 @@
 """What a user can mend, as opposed to a bug."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 
 def one_line(text: str) -> str:
     """Spell out what is not printable: names from files may hold line breaks or terminal escapes."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def and_more(faults: Sized) -> str:
+    """The end of a complaint about the first of several faults: " (and 2 more)"; nothing when it is the only one."""
+    return f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
 
 
 class SemcoError(Exception):

@@ -11,6 +11,7 @@ import numpy as np
 
 from utils.atomic import write_text
 from utils.config import Config
+from utils.data_files import read_text
 from utils.errors import SemcoError, one_line
 from utils.label_embedder import embed_texts, readable
 from utils.label_grouping import Grouping, group_labels
@@ -97,11 +98,9 @@ def read_label_terms(path: Path) -> dict[str, str]:
         SemcoError: missing, not UTF-8, or a line without exactly two fields.
     """
     try:
-        rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
-    except OSError as error:
-        raise SemcoError(f"--label-terms {path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SemcoError(f"--label-terms {path} is no CSV in UTF-8 ({error})") from error
+        rows = [row for row in csv.reader(read_text(path).splitlines()) if row]
+    except csv.Error as error:
+        raise SemcoError(f"--label-terms {path} is no CSV ({error})") from error
     terms: dict[str, str] = {}
     for row in rows:
         cells = [cell.strip() for cell in row]

@@ -6,6 +6,7 @@ import unicodedata
 _UNFIT = {"Cc", "Zl", "Zp", "Cs"}
 # They turn around how the text behind them is shown.
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LONGEST_PATH = 1000
 
 
 def find_fault(name: str, longest: int = 200) -> str | None:
@@ -19,8 +20,7 @@ def find_fault(name: str, longest: int = 200) -> str | None:
     return None
 
 
-def inside_fault(name: str) -> str | None:
-    """Say why a file name, with `/` between its parts, might lead out of the folder that it belongs to."""
-    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-        return "is not inside the dataset folder"
-    return None
+def path_fault(name: str) -> str | None:
+    """As `find_fault`, for a file name with `/` between its parts, which must not lead out of its folder either."""
+    leads_out = name.startswith("/") or "\\" in name or ".." in name.split("/")
+    return find_fault(name, _LONGEST_PATH) or ("is not inside the dataset folder" if leads_out else None)

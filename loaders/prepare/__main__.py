@@ -14,8 +14,9 @@ from utils.command_line import OneLineParser, environment_path, path_argument
 from utils.errors import SemcoError, run_program
 from utils.progress import Progress
 
-# A source has HELP, NAME (the usual name of its dataset folder, filled in from the flags; None: no usual one), LINKS (it is
-# made of image files that can be linked to), `add_arguments(parser)` and `read(values, progress) -> Contents`.
+# A source has HELP, NAME (the usual name of its dataset folder, filled in from the flags; None: no usual one), SOURCE (what its
+# --source is), LINKS (it is made of image files that can be linked to) and `read(values) -> Contents`. It may have DOWNLOADS
+# (torchvision can fetch it) and `add_arguments(parser)` for flags of its own.
 SOURCES = {
     "imagefolder": imagefolder,
     "table": table,
@@ -47,9 +48,9 @@ def _prepare(values) -> None:
     target = values.output / name
     progress = Progress(enabled=values.progress_bar)
     try:
-        if not values.source.is_dir() and not getattr(values, "download", False):
+        if not values.source.is_dir() and not values.download:
             raise SemcoError(f"--source {values.source} is no folder: check the path")
-        contents = values.source_module.read(values, progress)
+        contents = values.source_module.read(values)
         check_contents(contents, progress=progress)
     except OSError as error:
         raise SemcoError(f"--source {values.source} cannot be read ({error}): check who may read it") from error
@@ -68,8 +69,12 @@ def _parser() -> OneLineParser:
     sources = parser.add_subparsers(metavar="SOURCE", required=True, parser_class=OneLineParser)
     for name, module in SOURCES.items():
         source = sources.add_parser(name, help=module.HELP, description=module.HELP)
-        source.set_defaults(source_module=module, link=False)
-        module.add_arguments(source)
+        source.set_defaults(source_module=module, link=False, download=False)
+        source.add_argument("--source", type=path_argument, required=True, metavar="DIR", help=module.SOURCE)
+        if hasattr(module, "add_arguments"):
+            module.add_arguments(source)
+        if getattr(module, "DOWNLOADS", False):
+            source.add_argument("--download", action="store_true", help="fetch what is missing into --source first")
         usual = f"(default: {module.NAME})" if module.NAME else "(required)"
         source.add_argument(
             "--dataset-name", required=not module.NAME, metavar="NAME", help=f"name of the dataset folder {usual}"

@@ -5,29 +5,21 @@ import re
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.division import divide, share
-from utils.command_line import path_argument
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = "Caltech-256: 30,607 photographs of 257 categories (clutter is one), a fifth of each for the test part"
 NAME = "caltech256"
+_FOLDER = "256_ObjectCategories"
+SOURCE = f"folder {_FOLDER}, or the one that holds it"
 LINKS = True
 TOTALS = {"categories": 257, "images": 30_607}
 _TEST_FRACTION, _SEED = 0.2, 123
-_FOLDER = "256_ObjectCategories"
 # Some folders also hold files and folders that were left behind by mistake: only these are the dataset's.
 _CATEGORY = re.compile(r"\d{3}\.(.+?)(?:-101)?")
 _IMAGE = re.compile(r"\d{3}_\d{4}\.jpg")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of this source."""
-    parser.add_argument(
-        "--source", type=path_argument, required=True, metavar="DIR", help=f"folder {_FOLDER}, or the one that holds it"
-    )
-
-
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the photographs; a class is called what its folder is, without the number and the mark of Caltech-101.
 
     Raises:

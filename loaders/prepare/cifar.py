@@ -3,9 +3,7 @@
 import argparse
 
 from loaders.prepare.contents import Contents, SourceImage
-from loaders.prepare.download import add_download_argument, open_with_torchvision
-from utils.command_line import path_argument
-from utils.progress import Progress
+from loaders.prepare.download import open_with_torchvision
 
 
 class CifarSource:
@@ -16,24 +14,15 @@ class CifarSource:
     """
 
     LINKS = False
+    DOWNLOADS = True
 
     def __init__(self, title: str, kind: str, name: str) -> None:
         self.HELP = f"{title}: 50,000 training and 10,000 test images of 32x32 pixels"
         self.NAME = name
+        self.SOURCE = f"folder that holds {title}'s Python version, unpacked or as .tar.gz"
         self._title, self._kind = title, kind
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the flags of this source."""
-        parser.add_argument(
-            "--source",
-            type=path_argument,
-            required=True,
-            metavar="DIR",
-            help=f"folder that holds {self._title}'s Python version, unpacked or as .tar.gz",
-        )
-        add_download_argument(parser)
-
-    def read(self, values: argparse.Namespace, progress: Progress) -> Contents:
+    def read(self, values: argparse.Namespace) -> Contents:
         """Read all images.
 
         Raises:

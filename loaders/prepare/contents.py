@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loaders.index import LONGEST_PATH
-from utils.errors import SemcoError
-from utils.plain_names import find_fault, inside_fault
+from utils.errors import SemcoError, and_more
+from utils.plain_names import find_fault, path_fault
 from utils.progress import Progress
 
 # The usual limit of file systems, in bytes.
@@ -70,7 +69,7 @@ def _check_names(part: str, images: Sequence[SourceImage]) -> None:
         if image.name in seen:
             raise SemcoError(f"two images of {part} would both be called {image.name!r}: rename one of them")
         seen.add(image.name)
-        fault = find_fault(image.name, longest=LONGEST_PATH) or inside_fault(image.name)
+        fault = path_fault(image.name)
         if fault is None and len(image.name.encode("utf-8")) > _LONGEST_NAME:
             fault = f"is longer than {_LONGEST_NAME} bytes"
         if fault:
@@ -88,8 +87,9 @@ def _check_files(contents: Contents, progress: Progress) -> None:
                 missing.append(image.content)
             bar.update(1)
     if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise SemcoError(f"image {missing[0]} does not exist{more}: the source is incomplete, fetch it again")
+        raise SemcoError(
+            f"image {missing[0]} does not exist{and_more(missing)}: the source is incomplete, fetch it again"
+        )
 
 
 def warn(text: str) -> None:

@@ -5,26 +5,18 @@ from pathlib import Path
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.lists import inside, read_lines, read_pairs
-from utils.command_line import path_argument
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = "CUB-200-2011: 5,994 training and 5,794 test photographs of birds, and their class attributes"
 NAME = "cub200"
+_FOLDER = "CUB_200_2011"
+SOURCE = f"folder {_FOLDER}, or the one that holds it"
 LINKS = True
 ATTRIBUTES_FILE = "class_attributes.csv"
-_FOLDER = "CUB_200_2011"
 _NUM_ATTRIBUTES = 312
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of this source."""
-    parser.add_argument(
-        "--source", type=path_argument, required=True, metavar="DIR", help=f"folder {_FOLDER}, or the one that holds it"
-    )
-
-
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the photographs that images.txt names; the attributes become a CSV for `--word-vec-path`.
 
     Raises:

@@ -7,6 +7,7 @@ import numpy as np
 
 from loaders.prepare.contents import SourceImage
 from loaders.validation import share_of_class
+from utils.command_line import seed_number
 
 Images = Sequence[SourceImage]
 
@@ -49,7 +50,9 @@ def add_division_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="share of each class that becomes the test part, where the source has none (default: no test part)",
     )
-    parser.add_argument("--random-seed", type=seed, default=0, metavar="N", help="seed of that draw (default: 0)")
+    parser.add_argument(
+        "--random-seed", type=seed_number, default=0, metavar="N", help="seed of that draw (default: 0)"
+    )
 
 
 def _fraction(text: str) -> float:
@@ -58,13 +61,5 @@ def _fraction(text: str) -> float:
     return number
 
 
-def seed(text: str) -> int:
-    """Read a seed, 0 to 2**32 - 1."""
-    if not 0 <= (number := int(text)) < 2**32:
-        raise ValueError(text)
-    return number
-
-
-# argparse names these in its message about a wrong value.
+# argparse names it in its message about a wrong value.
 _fraction.__name__ = "share above 0 and below 1"
-seed.__name__ = "whole number below 2**32"

@@ -5,29 +5,21 @@ from pathlib import Path
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.lists import inside, read_lines
-from utils.command_line import path_argument
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = "DomainNet: the images of one domain, 345 classes"
 NAME = "domain_net-{domain}"
+SOURCE = "folder with <domain>/, <domain>_train.txt and <domain>_test.txt in it"
 LINKS = True
 DOMAINS = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of this source."""
-    parser.add_argument(
-        "--source",
-        type=path_argument,
-        required=True,
-        metavar="DIR",
-        help="folder with <domain>/, <domain>_train.txt and <domain>_test.txt in it",
-    )
     parser.add_argument("--domain", choices=DOMAINS, default="real", help="which domain (default: real)")
 
 
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the images that the two lists of the domain name.
 
     Raises:

@@ -13,11 +13,6 @@ from utils.errors import SemcoError
 _FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError, zlib.error)
 
 
-def add_download_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare --download."""
-    parser.add_argument("--download", action="store_true", help="fetch what is missing into --source first")
-
-
 def open_with_torchvision(kind: str, values: argparse.Namespace, *, title: str, **settings: Any) -> Any:
     """Open the dataset `torchvision.datasets.<kind>` at `values.source`; fetch it if `values.download` says so.
 

@@ -9,14 +9,13 @@ from PIL import Image
 
 from loaders.prepare.contents import Contents, SourceImage, warn
 from loaders.prepare.division import add_division_arguments, divide, share
-from utils.command_line import path_argument
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = (
     "class folders: DIR/train/<class>/* and DIR/test/<class>/*, or just DIR/<class>/*; DIR/unlabelled/* if there is any"
 )
 NAME = None
+SOURCE = "folder with the class folders"
 LINKS = True
 _PARTS = ("train", "test")
 _UNLABELLED = "unlabelled"
@@ -24,13 +23,10 @@ _UNLABELLED = "unlabelled"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of this source."""
-    parser.add_argument(
-        "--source", type=path_argument, required=True, metavar="DIR", help="folder with the class folders"
-    )
     add_division_arguments(parser)
 
 
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the images of the class folders.
 
     An image is called `<class>__<file>` in the dataset, so that equal file names of two classes stay apart.

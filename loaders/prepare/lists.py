@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
+from utils.data_files import read_text
 from utils.errors import SemcoError
 
 
@@ -11,15 +12,10 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         SemcoError: missing, not text, or without any line.
     """
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except OSError as error:
-        raise SemcoError(f"cannot read {path}: {error.strerror}; the source needs this file") from error
-    except UnicodeDecodeError as error:
-        raise SemcoError(f"{path} is not text in UTF-8: fetch it again") from error
-    if not any(lines):
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    if not lines:
         raise SemcoError(f"{path} is empty: fetch it again")
-    return [line for line in lines if line]
+    return lines
 
 
 def read_pairs(path: Path) -> dict[str, str]:

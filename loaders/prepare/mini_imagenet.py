@@ -6,15 +6,15 @@ from collections import Counter
 from pathlib import Path
 
 from loaders.prepare.contents import Contents, SourceImage
-from loaders.prepare.division import divide, seed
+from loaders.prepare.division import divide
 from loaders.prepare.lists import inside, read_lines
 from loaders.prepare.mini_imagenet_names import NAMES
-from utils.command_line import path_argument
+from utils.command_line import positive_number, seed_number
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = "mini-ImageNet: 100 classes, 500 training and 100 test images of each, drawn from the pooled few-shot split"
 NAME = "mini_imagenet"
+SOURCE = "folder with images/, train.csv, val.csv and test.csv in it"
 LINKS = True
 _LISTS = ("train.csv", "val.csv", "test.csv")
 
@@ -22,22 +22,21 @@ _LISTS = ("train.csv", "val.csv", "test.csv")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of this source."""
     parser.add_argument(
-        "--source",
-        type=path_argument,
-        required=True,
-        metavar="DIR",
-        help="folder with images/, train.csv, val.csv and test.csv in it",
+        "--train-per-class",
+        type=positive_number,
+        default=500,
+        metavar="N",
+        help="training images of a class (default: 500)",
     )
     parser.add_argument(
-        "--train-per-class", type=_positive, default=500, metavar="N", help="training images of a class (default: 500)"
+        "--test-per-class", type=positive_number, default=100, metavar="N", help="test images of a class (default: 100)"
     )
     parser.add_argument(
-        "--test-per-class", type=_positive, default=100, metavar="N", help="test images of a class (default: 100)"
+        "--random-seed", type=seed_number, default=0, metavar="N", help="seed of the division (default: 0)"
     )
-    parser.add_argument("--random-seed", type=seed, default=0, metavar="N", help="seed of the division (default: 0)")
 
 
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the images of the CSVs; the classes get their WordNet names.
 
     Raises:
@@ -72,13 +71,3 @@ def _read_list(source: Path, list_name: str) -> list[SourceImage]:
             raise SemcoError(f"{path}: the line {','.join(row)!r} is no image of a class of mini-ImageNet")
         images.append(SourceImage(row[0], NAMES[row[1]], inside(source / "images", row[0], named_by=path)))
     return images
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
-
-
-# argparse names it in its message about a wrong value.
-_positive.__name__ = "whole number from 1"

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from loaders.prepare.contents import Contents, SourceImage
-from loaders.prepare.download import add_download_argument, open_with_torchvision
-from utils.command_line import path_argument
+from loaders.prepare.download import open_with_torchvision
+from utils.byte_lines import is_gzip
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CLOTHES = (
@@ -33,21 +32,16 @@ class IdxSource:
             `class_names`: names of the labels 0 to 9.
     """
 
+    SOURCE = "folder with the idx files"
     LINKS = False
+    DOWNLOADS = True
 
     def __init__(self, title: str, kind: str, name: str, class_names: Sequence[str]) -> None:
         self.HELP = f"{title} from its four idx files, plain or .gz"
         self.NAME = name
         self._title, self._kind, self._class_names = title, kind, class_names
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the flags of this source."""
-        parser.add_argument(
-            "--source", type=path_argument, required=True, metavar="DIR", help="folder with the idx files"
-        )
-        add_download_argument(parser)
-
-    def read(self, values: argparse.Namespace, progress: Progress) -> Contents:
+    def read(self, values: argparse.Namespace) -> Contents:
         """Read all images.
 
         Raises:
@@ -75,7 +69,7 @@ def read_idx(path: Path) -> np.ndarray:
         SemcoError: it is no such file, or is damaged.
     """
     try:
-        with gzip.open(path) if _is_gzip(path) else path.open("rb") as file:
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
             head = file.read(4)
             dims = head[3] if head[:3] == b"\0\0\x08" and len(head) == 4 else 0
             # Four dimensions or more are not of this family, and what is announced bounds what is read.
@@ -87,11 +81,6 @@ def read_idx(path: Path) -> np.ndarray:
     if not data or len(data) != size:
         raise SemcoError(f"{path} is no whole idx file of bytes: fetch it again")
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def _find(source: Path, name: str) -> Path:

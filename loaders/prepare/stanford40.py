@@ -5,27 +5,15 @@ from pathlib import Path
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.lists import inside, read_lines
-from utils.command_line import path_argument
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = "Stanford 40 Actions: 4,000 training and 5,532 test photographs"
 NAME = "stanford40"
+SOURCE = "folder with JPEGImages/ and ImageSplits/ in it"
 LINKS = True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of this source."""
-    parser.add_argument(
-        "--source",
-        type=path_argument,
-        required=True,
-        metavar="DIR",
-        help="folder with JPEGImages/ and ImageSplits/ in it",
-    )
-
-
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the images that `ImageSplits/<action>_train.txt` and `<action>_test.txt` name.
 
     Raises:

@@ -3,30 +3,18 @@
 import argparse
 
 from loaders.prepare.contents import Contents, SourceImage
-from loaders.prepare.download import add_download_argument, open_with_torchvision
-from utils.command_line import path_argument
-from utils.progress import Progress
+from loaders.prepare.download import open_with_torchvision
 
 HELP = "STL-10: 5,000 training, 8,000 test and 100,000 unlabelled images of 96x96 pixels"
 NAME = "stl10"
+SOURCE = "folder that holds STL-10's binary files, unpacked or as .tar.gz"
 LINKS = False
+DOWNLOADS = True
 # The labels 1 to 10 of the binary files, in order.
 CLASS_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of this source."""
-    parser.add_argument(
-        "--source",
-        type=path_argument,
-        required=True,
-        metavar="DIR",
-        help="folder that holds STL-10's binary files, unpacked or as .tar.gz",
-    )
-    add_download_argument(parser)
-
-
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """Read all images.
 
     Raises:

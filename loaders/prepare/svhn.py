@@ -3,29 +3,17 @@
 import argparse
 
 from loaders.prepare.contents import Contents, SourceImage
-from loaders.prepare.download import add_download_argument, open_with_torchvision
+from loaders.prepare.download import open_with_torchvision
 from loaders.prepare.mnist import DIGITS
-from utils.command_line import path_argument
-from utils.progress import Progress
 
 HELP = "SVHN: 73,257 training and 26,032 test images of digits, 32x32 pixels"
 NAME = "svhn"
+SOURCE = "folder that holds train_32x32.mat and test_32x32.mat"
 LINKS = False
+DOWNLOADS = True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of this source."""
-    parser.add_argument(
-        "--source",
-        type=path_argument,
-        required=True,
-        metavar="DIR",
-        help="folder that holds train_32x32.mat and test_32x32.mat",
-    )
-    add_download_argument(parser)
-
-
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """Read all images.
 
     Raises:

@@ -11,10 +11,10 @@ from loaders.prepare.division import add_division_arguments, divide, share
 from loaders.prepare.lists import inside
 from utils.command_line import path_argument
 from utils.errors import SemcoError
-from utils.progress import Progress
 
 HELP = "a table (CSV, TSV, feather or parquet) that names image files and their classes"
 NAME = None
+SOURCE = "folder that the file names are relative to"
 LINKS = True
 _READERS = {
     # Everything is text, and only an empty cell has no class: "None" and "NA" may be names.
@@ -27,9 +27,6 @@ _READERS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of this source."""
-    parser.add_argument(
-        "--source", type=path_argument, required=True, metavar="DIR", help="folder that the file names are relative to"
-    )
     parser.add_argument(
         "--table",
         type=path_argument,
@@ -45,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_division_arguments(parser)
 
 
-def read(values: argparse.Namespace, progress: Progress) -> Contents:
+def read(values: argparse.Namespace) -> Contents:
     """List the images of the tables; `deep/a.png` is called `deep__a.png` in the dataset.
 
     Raises:

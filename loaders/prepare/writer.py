@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +101,7 @@ def _is_same_part(target: Path, part: str, images: dict[str, SourceImage]) -> bo
         index = load_index(target, part)
     except SemcoError:
         return False
-    names: Sequence[str | None] = [None if label < 0 else index.class_names[label] for label in index.labels]
-    if dict(zip(index.ids, names, strict=True)) != {name: image.class_name for name, image in images.items()}:
+    if index.classes != {name: image.class_name for name, image in images.items()}:
         return False
     return all(
         (index.folder / name).stat().st_size == image.content.stat().st_size
