@@ -3,7 +3,9 @@
 import collections
 import pickle
 import pickletools
+import resource
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -177,3 +179,17 @@ def test_a_large_pickle_is_read_like_any_other(tmp_path):
 
 def _opcodes(path):
     return pickletools.genops(path.read_bytes())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has")
+def test_a_memo_takes_no_more_than_the_file_deserves(tmp_path):
+    limit, peak = resource.getrlimit(resource.RLIMIT_AS), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SemcoError, match="damaged"):
+        _load(tmp_path, b"\x80\x02K\x01r" + struct.pack("<I", 2**29) + b".")  # the memo's 2**29th place: 8 GiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 2**20  # KiB
+    assert resource.getrlimit(resource.RLIMIT_AS) == limit
+
+
+def test_many_small_containers_fit(tmp_path):
+    content = [[] for _ in range(200_000)]
+    assert _load(tmp_path, pickle.dumps(content, 2)) == content

@@ -1,9 +1,11 @@
 """Read and write pickles of plain data; nothing in a file is ever executed."""
 
 import collections
+import contextlib
 import math
 import pickle
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ import numpy as np
 
 from utils.atomic import atomic_path, write_bytes
 from utils.errors import SemcoError
+
+# What a pickle may take while it is read. An empty list is two bytes in the file and 64 in memory; little else grows so.
+_FREE_GROWTH, _GROWTH_PER_BYTE = 2**28, 64
 
 
 def load_pickle(path: Path) -> Any:
@@ -20,7 +25,7 @@ def load_pickle(path: Path) -> Any:
         SemcoError: the file is missing, damaged, or asks for anything else.
     """
     try:
-        with Path(path).open("rb") as file:
+        with Path(path).open("rb") as file, _memory_bounded_by(Path(path).stat().st_size):
             return _PlainUnpickler(file, encoding="latin1").load()
     except OSError as error:
         raise SemcoError(f"cannot read {path}: {error.strerror or error}; check the path") from error
@@ -46,6 +51,23 @@ def dump_large_pickle(path: Path, content: Any) -> None:
         pickler = pickle.Pickler(file, protocol=4)
         pickler.fast = True
         pickler.dump(content)
+
+
+@contextlib.contextmanager
+def _memory_bounded_by(size: int) -> Iterator[None]:
+    """Let the process grow in proportion to a file of `size` bytes only: five bytes can ask for a memo of 64 GiB."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:  # not Linux
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = pages * resource.getpagesize() + _FREE_GROWTH + _GROWTH_PER_BYTE * size
+    resource.setrlimit(resource.RLIMIT_AS, (most if soft == resource.RLIM_INFINITY else min(most, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 class _RefusedError(Exception):

@@ -139,6 +139,7 @@ GROWING = {
     "announced frame": b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"x.",
     "announced number": b"\x80\x02\x8b\xff\xff\xff\x7fx.",
     "negative length": b"\x80\x02X\xff\xff\xff\xff.",
+    "sparse memo that fits into 12 GiB": b"\x80\x02K\x01r" + struct.pack("<I", 2**29 + 2**28) + b".",
     "sparse memo": b"\x80\x02K\x01r\xff\xff\xff\x7f.",
     "array of nothing, endless": b"\x80\x03}" + _text("train/a.png") + _array("S0", [2**40], b"") + b"s.",
     "array larger than its bytes": b"\x80\x03" + _array("f8", [2**40], b"12345678") + b".",
