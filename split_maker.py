@@ -10,7 +10,7 @@ from loaders.split_check import check_splits, format_report
 from loaders.split_draw import Draw, draw_split
 from loaders.split_files import SplitFile, describe_split, split_file, write_files
 from loaders.splits import read_split
-from utils.command_line import OneLineParser, environment_path, path_argument, positive_number, seed_number
+from utils.arguments import OneLineParser, environment_path, path_argument, positive_number, seed_number
 from utils.data_files import SUFFIXES
 from utils.errors import SemcoError, run_program
 from utils.progress import Progress

@@ -230,6 +230,6 @@ class Config:
         }
 
 
-def flag_name(entry: dataclasses.Field) -> str:
-    """How a field is spelt on the command line, without the leading dashes."""
-    return entry.name.replace("_", "-")
+def flag_of(name: str) -> str:
+    """How the field `name` is spelt on the command line."""
+    return "--" + name.replace("_", "-")

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from utils.config import Config, flag_name
+from utils.config import Config, flag_of
 from utils.errors import SemcoError
 
 _COUNT = 10**12
@@ -46,11 +46,11 @@ def check_config(config: Config) -> None:
     for entry in dataclasses.fields(config):
         value = getattr(config, entry.name)
         if isinstance(value, float) and not math.isfinite(value):
-            raise SemcoError(f"--{flag_name(entry)} is {value}: give a finite number")
+            raise SemcoError(f"{flag_of(entry.name)} is {value}: give a finite number")
     for name, (low, high, wanted) in _RANGES.items():
         value = getattr(config, name)
         if value is not None and not low <= value <= high:
-            raise SemcoError(f"--{name.replace('_', '-')} is {value}: expected {wanted}")
+            raise SemcoError(f"{flag_of(name)} is {value}: expected {wanted}")
     _check_together(config)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.checkpoint import LAST, PREVIOUS, DamagedError
-from utils.config import Config
+from utils.config import Config, flag_of
 from utils.distributed import World
 from utils.errors import SemcoError
 from utils.lock import FolderLock
@@ -164,7 +164,7 @@ class Resume:
                 "use --use-pretrained --checkpoint-path"
             )
         if differing := self._differing(content, is_auto=False):
-            free = ", ".join(_flag(name) for name in ("n_epoches", *MAY_CHANGE))
+            free = ", ".join(flag_of(name) for name in ("n_epoches", *MAY_CHANGE))
             raise SemcoError(
                 f"checkpoint {path} cannot go on with other flags: {', '.join(differing)}; only these may change, and where "
                 f"files lie: {free}"
@@ -179,7 +179,7 @@ class Resume:
             there["seed"] = here["seed"]
         free = {*MAY_CHANGE, *_BY_CONTENT} | (set() if is_auto else {"n_epoches"})
         return [
-            f"{_flag(name)} is {here.get(name)}, there {there[name]}"
+            f"{flag_of(name)} is {here.get(name)}, there {there[name]}"
             for name in there
             if name not in free and here.get(name) != there[name]
         ]
@@ -208,7 +208,3 @@ class Resume:
                 "that of neither schedule",
                 config.n_epoches, before, old, new, step,
             )  # fmt: skip
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

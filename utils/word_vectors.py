@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.command_line import OneLineParser, environment_path, path_argument, positive_number
+from utils.arguments import OneLineParser, environment_path, path_argument, positive_number
 from utils.config import Config
 from utils.data_files import read_class_names, read_text
 from utils.errors import SemcoError, one_line, run_program

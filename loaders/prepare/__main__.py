@@ -10,7 +10,7 @@ from loaders.prepare.cifar import CifarSource
 from loaders.prepare.contents import check_contents
 from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
 from loaders.prepare.writer import write_dataset
-from utils.command_line import OneLineParser, environment_path, path_argument
+from utils.arguments import OneLineParser, environment_path, path_argument
 from utils.errors import SemcoError, run_program
 from utils.progress import Progress
 

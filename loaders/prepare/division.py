@@ -7,7 +7,7 @@ import numpy as np
 
 from loaders.prepare.contents import SourceImage
 from loaders.validation import share_of_class
-from utils.command_line import seed_number
+from utils.arguments import seed_number
 
 Images = Sequence[SourceImage]
 
