@@ -113,6 +113,7 @@ def build_trainer(
         device=device,
         capture=_capture(config, precision),
         reduce=world.sum,
+        share=world.share,
         world_size=world.size,
         most_skipped=config.most_skipped,
     )

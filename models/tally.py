@@ -57,6 +57,8 @@ class Tally:
             NotFiniteError: more steps are broken than the run may have, or all of the epoch's.
         """
         sums = self._reduce(torch.cat([self.sums, self.broken[None]]))
+        # A checkpoint holds one process's sums: from here on they are the mean of all processes'.
+        self.sums.copy_(sums[:-1] / self._world_size)
         *totals, counted, broken = sums.tolist()
         # A loss may break in one process alone; what is skipped, all skip together.
         broken = math.ceil(broken / self._world_size)

@@ -45,6 +45,7 @@ class Trainer:
         model: the network whose parameters are trained and averaged.
         capture: makes a faster callable of the step's computation, such as `models.cuda_graph.CapturedStep`.
         reduce: adds a tensor up over all processes, which are `world_size`.
+        share: overwrites tensors with the main process's.
         most_skipped: steps of a run that are left out because they are not finite before it stops; 0: it stops at the first.
     """
 
@@ -62,13 +63,14 @@ class Trainer:
         device: torch.device,
         capture: Callable[[StepComputation], StepComputation] = lambda compute: compute,
         reduce: Callable[[Tensor], Tensor] = lambda values: values,
+        share: Callable[[Iterable[Tensor]], None] = lambda tensors: None,
         world_size: int = 1,
         most_skipped: int = 0,
     ) -> None:
         self.network, self.model, self.ema, self.guessor = network, model, ema, guessor
         self.optimizer, self.precision, self.method, self.schedule = optimizer, precision, method, schedule
         self.progressed = Progressed()
-        self.device, self._reduce, self._world_size = device, reduce, world_size
+        self.device, self._reduce, self._share, self._world_size = device, reduce, share, world_size
         self.tally = Tally(device, most_broken=most_skipped, reduce=reduce, world_size=world_size)
         self._most_skipped, self._has_complained = most_skipped, False
         self._compute = capture(self._compute_step)
@@ -188,6 +190,8 @@ class Trainer:
                 batches = epoch_batches(state.epoch, state.steps)
                 trained = self.train_epoch(batches, bar=shown, safe_point=safe_point)
             start = time.perf_counter()
+            # Without SyncBatchNorm, on CPUs, each process has the running statistics of its own share of the last batch.
+            self._share(self.ema.module.buffers())
             figures = evaluate()
             record = {
                 "epoch": state.epoch + 1,

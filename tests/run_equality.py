@@ -25,7 +25,7 @@ def assert_equal_runs(one: Path, two: Path) -> None:
     assert records_without_times(one) == records_without_times(two)
     for name in ("last.pth", "best.pth"):
         _assert_same_bits(*(load_checkpoint(folder / name) for folder in (one, two)), name)
-    assert _scalars(one) == _scalars(two)
+    assert _events_without_times(one) == _events_without_times(two)
     assert not list(two.glob(".*.part"))
 
 
@@ -44,11 +44,13 @@ def _assert_same_bits(one: Any, two: Any, name: str) -> None:
         assert one == two, name
 
 
-def _scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(folder / "tensorboard"))
+def read_events(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard finds in a folder: tag -> (step, value) of each event."""
+    events = EventAccumulator(str(folder))
     events.Reload()
-    return {
-        tag: [(event.step, event.value) for event in events.Scalars(tag)]
-        for tag in events.Tags()["scalars"]
-        if tag.split("/")[1] not in TIMES
-    }
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def _events_without_times(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    found = read_events(folder / "tensorboard")
+    return {tag: events for tag, events in found.items() if tag.split("/")[1] not in TIMES}

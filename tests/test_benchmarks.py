@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from benchmarks.bench_training import _straightforward, convolution_seconds
+from benchmarks import bench_training
 from benchmarks.label_matching import generated_vocabulary, imagenet_names
 from benchmarks.straightforward import PillowViews
 from benchmarks.timing import Stopwatch, growth_exponent, in_turn
@@ -30,7 +30,7 @@ def test_both_trainers_see_the_same_views():
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_both_trainers_compute_the_same_loss():
     ours = build_workload("cpu", **SMALL)
-    theirs = _straightforward(ours, 32)
+    theirs = bench_training._straightforward(ours, 32)
     assert theirs.epoch() == pytest.approx(losses_of(ours), rel=2e-2)
 
 
@@ -66,5 +66,16 @@ def test_stopwatch():
     assert watch.seconds["sleep"] >= 0.03
 
 
-def test_every_convolution_counts_towards_the_ceiling():
-    assert convolution_seconds(build_workload("cpu", **SMALL), 4, repetitions=1) > 0
+def test_every_convolution_counts_towards_the_ceiling(monkeypatch):
+    timed, original = [], bench_training._convolution
+
+    def timing(work, module, *arguments):
+        timed.append(module)
+        assert original(work, module, *arguments) > 0
+        return 1.0
+
+    monkeypatch.setattr(bench_training, "_convolution", timing)
+    work = build_workload("cpu", **SMALL)
+    convolutions = [module for module in work.trainer.model.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert bench_training.convolution_seconds(work, 4, repetitions=1) == len(convolutions) == len(timed)
+    assert set(timed) == set(convolutions)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bad_inputs.pickles import Calls
 from utils.checkpoint import DamagedError, load_checkpoint, save_checkpoint
 from utils.errors import SemcoError
 
@@ -132,14 +133,9 @@ def test_a_glance_at_a_checkpoint(tmp_path):
     assert torch.equal(seen["model"], torch.arange(1000))
 
 
-class _Evil:
-    def __reduce__(self):
-        return (print, ("executed",))
-
-
 def test_code_is_refused(tmp_path, capsys):
-    torch.save({"format": "semco-checkpoint-2", "model": _Evil()}, tmp_path / "evil.pth")
-    (tmp_path / "old.pth").write_bytes(pickle.dumps(_Evil()))
+    torch.save({"format": "semco-checkpoint-2", "model": Calls(print, "executed")}, tmp_path / "evil.pth")
+    (tmp_path / "old.pth").write_bytes(pickle.dumps(Calls(print, "executed")))
     for name in ("evil.pth", "old.pth"):
         with pytest.raises(SemcoError, match=f"{name} (holds more than plain data|is damaged)"):
             load_checkpoint(tmp_path / name)

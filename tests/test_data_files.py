@@ -49,8 +49,10 @@ def test_a_quoted_cell_may_hold_a_line_break(tmp_path):
     ("name", "content", "words"),
     [
         ("a.json", b"{", "is no JSON"),
+        ("a.json", b"\xff", "UTF-8"),
         ("a.txt", b"\xff", "UTF-8"),
         ("a.csv", b"a,b,c\n", "one or two columns"),
+        ("a.csv", b"a,b\nc\n", "one or two columns"),
         ("a.csv", b"x" * 200_000, "is no CSV"),
         ("a.pkl", b"x", "no pickle"),
     ],

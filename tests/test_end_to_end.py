@@ -1,11 +1,7 @@
-"""Whole runs through the command line on generated images: what is written, what repeats, every choice and switch."""
+"""Whole runs through the command line on generated images: what is written, what repeats, data of all kinds."""
 
-import csv
-import dataclasses
-import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,60 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 import run_semco
 import split_maker
 from conftest import CLASSES, TERMS, make_dataset, write_split, write_vectors
-from utils.checkpoint import load_checkpoint
-from utils.config import Config
-from utils.run_dir import RunDir
-from utils.safe_pickle import dump_pickle
+from tiny_runs import equal, flags_for, label_rows, train, weights
+from utils.safe_pickle import dump_pickle, load_pickle
 
 ROOT = Path(__file__).parent.parent
-TINY = [
-    "--im-size", "16", "--cropsize", "16", "--wres-n", "10", "--wres-k", "1", "--bn-momentum", "0.1", "--batch-size", "4",
-    "--n-imgs-per-epoch", "12", "--n-epoches", "2", "--thr", "0.3", "--thr-emb", "0.1", "--ema-alpha", "0.5", "--device", "cpu",
-    "--no_amp", "--num-workers-per-gpu", "2",
-]  # fmt: skip
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(request, monkeypatch):
-    """Drawing takes longer than these trainings; the test of the run folder draws."""
-    if "pictures" not in request.node.name:
-        monkeypatch.setattr(RunDir, "draw_pictures", lambda *_: None)
-
-
-def flags_for(root: Path, output: Path, *more: str, name: str = "tiny") -> list[str]:
-    return [
-        *("--dataset-path", str(root), "--dataset-name", name, "--train-split-pickle", str(root / "split.pkl")),
-        *("--word-vec-path", str(root / "vectors.txt"), "--output-dir", str(output), *TINY, *more),
-    ]
-
-
-def train(root: Path, output: Path, *more: str, name: str = "tiny") -> Path:
-    """Run the program; returns the run folder."""
-    assert run_semco.main(flags_for(root, output, *more, name=name)) == 0
-    (folder,) = (path.parent for path in output.rglob("summary.json"))
-    return folder
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    state = load_checkpoint(folder / "last.pth")
-    return {f"{part}.{name}": value for part in ("model", "ema") for name, value in state[part].items()}
-
-
-def label_rows(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "label_groups.csv").read_text(encoding="utf-8").splitlines()))
-
-
-def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-def test_the_run_folder_and_its_pictures(tiny_dataset, tmp_path, capsys):
+def test_the_run_folder_and_its_pictures(tiny_dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.undo()  # with pictures
     folder = train(tiny_dataset, tmp_path)
     assert folder.parent == tmp_path / "tiny" / "x14"
     expected = {
@@ -115,15 +71,9 @@ def test_the_order_of_files_and_rows_does_not_matter(tiny_dataset, tmp_path):
             other / name
         )
     (tmp_path / "data" / "vectors.txt").write_bytes((tiny_dataset / "vectors.txt").read_bytes())
-    content = dict(reversed(run_split(tiny_dataset).items()))
+    content = dict(reversed(load_pickle(tiny_dataset / "split.pkl").items()))
     dump_pickle(tmp_path / "data" / "split.pkl", content)
     assert equal(weights(train(tiny_dataset, tmp_path / "a")), weights(train(tmp_path / "data", tmp_path / "b")))
-
-
-def run_split(root: Path) -> dict[str, str]:
-    table = pd.read_feather(root / "tiny" / "labels" / "labels_train.feather").sort_values("id")
-    chosen = table.groupby("class").head(2)
-    return {f"train/{file}": name for file, name in zip(chosen["id"], chosen["class"], strict=True)}
 
 
 def test_the_hash_seed_of_the_process_does_not_matter(tiny_dataset, tmp_path):
@@ -133,120 +83,16 @@ def test_the_hash_seed_of_the_process_does_not_matter(tiny_dataset, tmp_path):
         arguments = flags_for(tiny_dataset, output, "--n-epoches", "1")
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         done = subprocess.run(
-            [sys.executable, "run_semco.py", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+            [sys.executable, "run_semco.py", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         found.append(weights(next(output.rglob("last.pth")).parent))
     assert equal(*found)
-
-
-# What each choice and switch of the command line is tried with; a choice that nobody tries fails the test below this list.
-TRIED = {
-    "cache_imgs": ["auto", "memory", "disk", "none"],
-    "unmatched_labels": ["error", "random"],
-    "model_backbone": ["wres", "resnet18", "resnet50"],
-    "es_metric": ["accuracy", "loss"],
-    "device": ["auto", "cpu"],
-    "amp_backend": ["auto", "torch"],
-    "amp_dtype": ["auto", "bfloat16"],
-    "data_device": ["auto", "cpu"],
-    "on_nan": ["stop", "skip"],
-}
-# Tried elsewhere: the stand-in for apex in test_precision.py; what needs a GPU in test_gpu.py.
-ELSEWHERE = {("amp_backend", "apex"), ("amp_dtype", "float16"), ("device", "cuda"), ("data_device", "cuda")}
-SWITCHES = [
-    ["--skip-bad-images"],
-    ["--no-cotrain"],
-    ["--no-imgnet-pretrained", "--model_backbone", "resnet18"],
-    ["--freeze-backbone"],
-    ["--amp", "--amp-dtype", "bfloat16"],
-    ["--no-parallel"],
-    ["--no_progress_bar"],
-    ["--lambda-emb", "0"],
-    ["--lambda-emb", "0", "--lam-u", "0"],
-    ["--lam-u", "0"],
-    ["--eps", "0"],
-    ["--eps", "2"],
-    ["--cropsize", "12"],
-    ["--break-epoch", "1"],
-    ["--early-stopping-epochs", "1", "--min-wait-before-es", "0"],
-    ["--weight-decay", "0"],
-    ["--mu", "40"],
-]
-
-
-def test_every_choice_is_tried():
-    for entry in dataclasses.fields(Config):
-        for choice in entry.metadata.get("choices", ()):
-            assert choice in TRIED.get(entry.name, ()) or (entry.name, choice) in ELSEWHERE, (entry.name, choice)
-    switches = {entry.name.replace("_", "-") for entry in dataclasses.fields(Config) if isinstance(entry.default, bool)}
-    said = {flag.replace("_", "-").removeprefix("--").removeprefix("no-") for flag in itertools.chain(*SWITCHES)}
-    # Tried below, in test_gpu.py, and by tests of their own; a preview trains nothing and leaves no summary.
-    assert switches - said <= {"use-pretrained", "cuda-graph", "compile", "preview"}
-
-
-@pytest.mark.parametrize(("flag", "choice"), [(flag, choice) for flag, some in TRIED.items() for choice in some])
-def test_every_choice_trains(tiny_dataset, tmp_path, flag, choice):
-    amp = ["--amp"] if flag.startswith("amp") else []
-    folder = train(tiny_dataset, tmp_path, f"--{flag}", choice, "--no-imgnet-pretrained", "--n-epoches", "1", *amp)
-    assert json.loads((folder / "config.json").read_text())["flags"][flag] == choice
-
-
-@pytest.mark.parametrize("switch", SWITCHES, ids=" ".join)
-def test_every_switch_trains(tiny_dataset, tmp_path, switch):
-    folder = train(tiny_dataset, tmp_path, *switch)
-    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-    assert np.isfinite(last["loss"])
-    if "--lam-u" in switch:
-        assert last["class_unlabelled"] == last["emb_unlabelled"] == last["mask_rate"] == 0
-    elif "--lambda-emb" in switch:
-        assert last["loss"] == pytest.approx(last["class_labelled"] + last["class_unlabelled"], rel=1e-5)
-    if "--break-epoch" in switch:
-        assert last["epoch"] == 1
-        assert last["lr"] == pytest.approx(0.03 * np.cos(7 * np.pi * 2 / (16 * 6)))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
-@pytest.mark.filterwarnings("default")
-def test_a_compiled_network_trains_alike(tiny_dataset, tmp_path):
-    plain = train(tiny_dataset, tmp_path / "a", "--n-epoches", "1")
-    compiled = train(tiny_dataset, tmp_path / "b", "--n-epoches", "1", "--compile")
-    losses = [json.loads((folder / "metrics.jsonl").read_text())["loss"] for folder in (plain, compiled)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--cuda-graph"], "--cuda-graph needs a CUDA GPU"),
-        (["--data-device", "cuda"], "training is on the CPU"),
-        (["--amp", "--amp-dtype", "float16"], "is for GPUs"),
-        (["--amp", "--amp-backend", "apex"], "apex"),
-    ],
-)
-def test_what_needs_a_gpu_says_so(tiny_dataset, tmp_path, capsys, flags, message):
-    assert run_semco.main(flags_for(tiny_dataset, tmp_path / "out", *flags)) == 2
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_frozen_backbone_does_not_move(tiny_dataset, tmp_path):
-    first = weights(train(tiny_dataset, tmp_path / "a", "--freeze-backbone", "--break-epoch", "1"))
-    second = weights(train(tiny_dataset, tmp_path / "b", "--freeze-backbone"))
-    moved = {name for name in first if not torch.equal(first[name], second[name])}
-    assert moved
-    assert all(".fc_" in name for name in moved)
-
-
-def test_starting_from_a_checkpoint(tiny_dataset, tmp_path):
-    start = train(tiny_dataset, tmp_path / "a")
-    more = ["--use-pretrained", "--checkpoint-path", str(start / "last.pth"), "--lr", "1e-9", "--ema-alpha", "0"]
-    second = weights(train(tiny_dataset, tmp_path / "b", *more))
-    first = weights(start)
-    for name, value in second.items():
-        if name.startswith("model.") and value.is_floating_point() and "running" not in name:
-            torch.testing.assert_close(value, first["ema." + name.removeprefix("model.")], atol=1e-6, rtol=1e-5)
 
 
 def test_own_classes_and_validation_images(tiny_dataset, tmp_path):
@@ -278,8 +124,8 @@ def test_few_and_many_classes(tmp_path, classes):
     assert last["top5"] == 100.0 if classes == 2 else last["top5"] < 100.0
 
 
-@pytest.mark.parametrize(("spread", "groups"), [(0.0, 7), (0.05, 7), (10.0, 7)])
-def test_all_in_one_group_and_each_alone(tiny_dataset, tmp_path, spread, groups):
+@pytest.mark.parametrize(("spread", "degenerates"), [(0.0, True), (0.05, True), (10.0, False)])
+def test_all_in_one_group_and_each_alone(tiny_dataset, tmp_path, capsys, spread, degenerates):
     """All classes within one radius: grouping has degenerated, and each becomes a group; far apart: each is one anyway."""
     rng = np.random.default_rng(0)
     terms = [*TERMS, "pickup_truck"]
@@ -287,8 +133,8 @@ def test_all_in_one_group_and_each_alone(tiny_dataset, tmp_path, spread, groups)
     lines = (f"{term} " + " ".join(f"{value:.6f}" for value in row) for term, row in zip(terms, vectors, strict=True))
     (tmp_path / "near.txt").write_text("\n".join(lines) + "\n")
     folder = train(tiny_dataset, tmp_path / "out", "--word-vec-path", str(tmp_path / "near.txt"))
-    rows = label_rows(folder)
-    assert len({row["group"] for row in rows}) == groups
+    assert len({row["group"] for row in label_rows(folder)}) == len(CLASSES)
+    assert ("left five groups or fewer" in capsys.readouterr().err) is degenerates
 
 
 def test_pictures_of_every_kind_are_read(tiny_dataset, tmp_path):

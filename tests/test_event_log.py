@@ -1,8 +1,8 @@
 """TensorBoard's events are those of the history, once each."""
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from run_equality import read_events
 from utils.errors import SemcoError
 from utils.event_log import EventLog
 
@@ -11,17 +11,11 @@ def _record(epoch):
     return {"epoch": epoch, "loss": 1.0 / epoch, "top1": 10.0 * epoch, "valid_loss": 2.0}
 
 
-def _read(folder):
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-
-
 def test_names(tmp_path):
     log = EventLog(tmp_path, [])
     log.send(_record(1))
     log.close()
-    assert _read(tmp_path) == {"train/loss": [(1, 1.0)], "valid/top1": [(1, 10.0)], "valid/loss": [(1, 2.0)]}
+    assert read_events(tmp_path) == {"train/loss": [(1, 1.0)], "valid/top1": [(1, 10.0)], "valid/loss": [(1, 2.0)]}
 
 
 def test_a_run_that_goes_on_writes_each_epoch_once(tmp_path):
@@ -35,7 +29,7 @@ def test_a_run_that_goes_on_writes_each_epoch_once(tmp_path):
     log = EventLog(tmp_path, [_record(1), _record(2)])
     log.send({**_record(3), "top1": 99.0})
     log.close()
-    assert _read(tmp_path)["valid/top1"] == [(1, 10.0), (2, 20.0), (3, 99.0)]
+    assert read_events(tmp_path)["valid/top1"] == [(1, 10.0), (2, 20.0), (3, 99.0)]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -113,7 +113,7 @@ def warm(tmp_path_factory):
 def plain_user(warm):
     """Rights count again: root, who may do anything, becomes nobody; the folder is one that nobody can reach."""
     before = Path.cwd()
-    root = Path(tempfile.mkdtemp(dir="/tmp"))
+    root = Path(tempfile.mkdtemp())
     root.chmod(0o777)
     os.chdir(root)
     furnish(root)

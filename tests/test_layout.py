@@ -1,6 +1,7 @@
 """Who may import whom."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found.add(node.module)
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
 
 
@@ -31,6 +32,18 @@ def test_rooms_keep_apart(path):
     assert not tops & {"run_semco", "split_maker", "tests", "demo", "benchmarks"}
     for package, only in ALONE.items():
         assert package not in tops or path.name == only
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_form_no_cycle(room):
+    """Those inside functions count as well: they put a cycle off, they do not take it away."""
+    paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / room).rglob("*.py")}
+    graph = {name: _imports(path) & paths.keys() for name, path in paths.items()}
+    assert any(graph.values())
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_there_is_something_to_check():

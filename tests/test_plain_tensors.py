@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bad_inputs.pickles import Calls
 from utils.errors import SemcoError
 from utils.plain_tensors import check_tensors, read_tensors
 
@@ -16,13 +17,8 @@ def test_plain_data_is_read(tmp_path, new_format):
     assert (read["names"], read["epoch"]) == (["a"], 2)
 
 
-class _Evil:
-    def __reduce__(self):
-        return (print, ("executed",))
-
-
 def test_what_cannot_be_read_is_named(tmp_path, capsys):
-    torch.save(_Evil(), tmp_path / "evil.pth")
+    torch.save(Calls(print, "executed"), tmp_path / "evil.pth")
     (tmp_path / "text.pth").write_text("no tensors")
     for name, words in (
         ("evil.pth", "holds more than tensors"),

@@ -11,8 +11,8 @@ import tempfile
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from run_equality import read_events
 from utils import run_dir
 from utils.checkpoint import load_checkpoint
 from utils.command_line import parse_config
@@ -77,10 +77,9 @@ def test_records(config):
     assert len(load_checkpoint(path / "last.pth")["history"]) == 2
     assert len(load_checkpoint(path / "best.pth")["history"]) == 1
     assert {"learning_curves.png", "label_groups.png"} <= {entry.name for entry in path.iterdir()}
-    events = EventAccumulator(str(path / "tensorboard"))
-    events.Reload()
-    assert [(event.step, event.value) for event in events.Scalars("valid/top1")] == [(1, 50.0), (2, 60.0)]
-    assert {"train/loss", "train/lr", "train/mask_rate", "valid/loss"} <= set(events.Tags()["scalars"])
+    events = read_events(path / "tensorboard")
+    assert events["valid/top1"] == [(1, 50.0), (2, 60.0)]
+    assert {"train/loss", "train/lr", "train/mask_rate", "valid/loss"} <= set(events)
 
 
 def test_other_processes_write_nothing(config, tmp_path):
@@ -111,12 +110,6 @@ def test_output_folder(config, tmp_path, monkeypatch):
         RunDir(dataclasses.replace(config, dataset_name="x"), num_labelled=1)
 
 
-def _scalars(path):
-    events = EventAccumulator(str(path / "tensorboard"))
-    events.Reload()
-    return [(event.step, event.value) for event in events.Scalars("valid/top1")]
-
-
 def test_a_run_that_goes_on_in_its_folder(config):
     """Metrics and events that are newer than the checkpoint are written again, not twice."""
     second = {**RECORD, "epoch": 2, "top1": 60.0}
@@ -129,9 +122,9 @@ def test_a_run_that_goes_on_in_its_folder(config):
     with RunDir(config, num_labelled=4, resumed=point) as again:
         assert again.path == folder.path
         assert len((folder.path / "metrics.jsonl").read_text().splitlines()) == 1
-        assert _scalars(folder.path) == [(1, 50.0)]
+        assert read_events(folder.path / "tensorboard")["valid/top1"] == [(1, 50.0)]
         again.write_epoch({"history": [RECORD, {**second, "top1": 61.0}]}, is_best=True)
-    assert _scalars(folder.path) == [(1, 50.0), (2, 61.0)]
+    assert read_events(folder.path / "tensorboard")["valid/top1"] == [(1, 50.0), (2, 61.0)]
     assert [len(load_checkpoint(folder.path / name)["history"]) for name in ("last.pth", "previous.pth")] == [2, 2]
 
 

@@ -3,40 +3,11 @@
 import pytest
 import torch
 
-from models.ema import ModelEma
-from models.label_guessor import LabelGuessor
-from models.optim import build_optimizer
-from models.precision import TorchPrecision
-from models.progressed import Schedule
 from models.run_state import capture_state, restore_state
 from models.tally import NotFiniteError
-from models.trainer import Method, Trainer
-from models.two_head import build_model
+from tiny_trainer import tiny_trainer
 from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.errors import SemcoError
-
-CPU = torch.device("cpu")
-
-
-def _trainer(*, seed=0, classes=3, most_skipped=0):
-    torch.manual_seed(seed)
-    model = build_model(backbone="wres", num_classes=classes, embedding_dim=4, wres_depth=10, wres_width=1)
-    vectors = torch.randn(classes, 4, generator=torch.Generator().manual_seed(3))
-    return Trainer(
-        network=model,
-        model=model,
-        ema=ModelEma(model, decay=0.9),
-        guessor=LabelGuessor(vectors, torch.arange(classes), thr_emb=0.0),
-        optimizer=build_optimizer(model, lr=0.05, momentum=0.9, weight_decay=5e-4),
-        precision=TorchPrecision(CPU, torch.float32),
-        method=Method(thr=0.4, lam_u=0.5, lambda_emb=3.0, cotrain=True),
-        schedule=Schedule(
-            steps_per_epoch=10, total_steps=10, last_epoch=1, lr=0.05, early_stopping_epochs=0, min_wait_before_es=-1,
-            es_metric="accuracy",
-        ),
-        device=CPU,
-        most_skipped=most_skipped,
-    )  # fmt: skip
 
 
 def _step(trainer, step):
@@ -49,7 +20,7 @@ def _step(trainer, step):
 
 @pytest.mark.parametrize("most_skipped", [0, 5])
 def test_a_copy_goes_on_alike(tmp_path, most_skipped):
-    trainer, copy = _trainer(most_skipped=most_skipped), _trainer(seed=1, most_skipped=most_skipped)
+    trainer, copy = tiny_trainer(most_skipped=most_skipped), tiny_trainer(seed=1, most_skipped=most_skipped)
     for step in range(3):
         _step(trainer, step)
     trainer.progressed.steps, trainer.progressed.seconds = 3, 1.5
@@ -73,14 +44,14 @@ def test_a_copy_goes_on_alike(tmp_path, most_skipped):
 
 
 def test_the_learning_rate_of_a_checkpoint_is_not_taken_over():
-    trainer, copy = _trainer(), _trainer(seed=1)
+    trainer, copy = tiny_trainer(), tiny_trainer(seed=1)
     _step(trainer, 9)
     restore_state(copy, capture_state(trainer))
     assert copy.optimizer.param_groups[0]["lr"] == 0.05
 
 
 def test_broken_weights_are_not_captured():
-    trainer = _trainer()
+    trainer = tiny_trainer()
     with torch.no_grad():
         trainer.ema.module.fc_classes.bias[0] = float("nan")
     with pytest.raises(NotFiniteError, match="weights are no longer finite"):
@@ -95,12 +66,12 @@ def test_broken_weights_are_not_captured():
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_line(change):
-    trainer = _trainer()
+    trainer = tiny_trainer()
     _step(trainer, 0)
     with pytest.raises(SemcoError, match="does not fit this run"):
-        restore_state(_trainer(), {**capture_state(trainer), **change})
+        restore_state(tiny_trainer(), {**capture_state(trainer), **change})
 
 
 def test_another_network():
     with pytest.raises(SemcoError, match="does not fit this run"):
-        restore_state(_trainer(classes=4), capture_state(_trainer()))
+        restore_state(tiny_trainer(classes=4), capture_state(tiny_trainer()))

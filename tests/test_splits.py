@@ -72,29 +72,6 @@ def test_splits_that_make_no_sense(tmp_path, content, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.json", b"{"),
-        ("a.json", b"\xff"),
-        ("a.csv", b"a,b,c\n"),
-        ("a.csv", b"a,b\nc\n"),
-        ("a.csv", b""),
-        ("a.pkl", b"x"),
-    ],
-)
-def test_damaged_files(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(SemcoError, match=name):
-        read_split(tmp_path / name)
-
-
-def test_missing_file(tmp_path):
-    for suffix in SUFFIXES.values():
-        with pytest.raises(SemcoError, match="cannot read"):
-            read_split(tmp_path / f"gone{suffix}")
-
-
 def _split(tmp_path, content):
     write_content(tmp_path / "split.pkl", content)
     return read_split(tmp_path / "split.pkl")

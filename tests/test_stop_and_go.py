@@ -18,11 +18,7 @@ from utils.checkpoint import load_checkpoint
 from utils.run_dir import RunDir
 
 STEPS = 4
-
-
-@pytest.fixture(autouse=True)
-def _without_pictures(monkeypatch):
-    monkeypatch.setattr(RunDir, "draw_pictures", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,16 @@ def test_another_process_breaks():
     assert tally.read()[1] == 2
 
 
+def test_a_checkpoint_holds_what_all_processes_saw():
+    """It is one process's, and a run of two goes on from it."""
+    others = torch.tensor([4.0] * SIZE + [2.0, 0.0])
+    tally = _tally(reduce=lambda values: values + others, world_size=2)
+    _add(tally, 2.0)
+    _add(tally, 6.0)
+    tally.read()
+    assert tally.state_dict()["sums"].tolist() == [6.0] * SIZE + [2.0]
+
+
 def test_state():
     tally, copy = _tally(most_broken=1), _tally(most_broken=1)
     tally.begin(7)

@@ -7,19 +7,13 @@ import torch
 from torch.nn import functional as F
 
 from loaders.batches import TrainBatch
-from models.ema import ModelEma
-from models.label_guessor import LabelGuessor
-from models.optim import build_optimizer
-from models.precision import TorchPrecision
-from models.progressed import Schedule
 from models.run_state import capture_state
 from models.tally import NotFiniteError
-from models.trainer import Method, Trainer
-from models.two_head import build_model
+from models.trainer import Method
+from tiny_trainer import class_vectors, tiny_trainer
 
-CPU = torch.device("cpu")
 B, MU = 4, 2
-VECTORS = torch.randn(3, 4, generator=torch.Generator().manual_seed(3))
+VECTORS = class_vectors()
 
 
 class _Bar(contextlib.nullcontext):
@@ -31,25 +25,6 @@ class _Bar(contextlib.nullcontext):
 
     def __enter__(self):
         return self
-
-
-def _trainer(*, steps=5, epochs=2, method=None, most_skipped=0, **schedule):
-    torch.manual_seed(0)
-    model = build_model(backbone="wres", num_classes=3, embedding_dim=4, wres_depth=10, wres_width=1, bn_momentum=0.1)
-    model = model.to(memory_format=torch.channels_last)
-    settings = {"early_stopping_epochs": 0, "min_wait_before_es": -1, "es_metric": "accuracy", **schedule}
-    return Trainer(
-        network=model,
-        model=model,
-        ema=ModelEma(model, decay=0.9),
-        guessor=LabelGuessor(VECTORS, torch.arange(3), thr_emb=0.0),
-        optimizer=build_optimizer(model, lr=0.05, momentum=0.9, weight_decay=5e-4),
-        precision=TorchPrecision(CPU, torch.float32),
-        method=method or Method(thr=0.4, lam_u=0.5, lambda_emb=3.0, cotrain=True),
-        schedule=Schedule(steps_per_epoch=steps, total_steps=steps * epochs, last_epoch=epochs, lr=0.05, **settings),
-        device=CPU,
-        most_skipped=most_skipped,
-    )
 
 
 def _batch(seed=0, unlabelled=MU * B):
@@ -109,7 +84,7 @@ def _plain_step(model, optimizer, batch, step, total, method):
 
 
 def test_steps_equal_the_paper_written_out():
-    ours, plain = _trainer(), _trainer()
+    ours, plain = tiny_trainer(), tiny_trainer()
     averages = [parameter.clone() for parameter in plain.ema.module.parameters()]
     losses = []
     plain.model.train()
@@ -125,7 +100,7 @@ def test_steps_equal_the_paper_written_out():
 
 
 def test_the_same_run_twice_is_bit_identical():
-    runs = [_trainer() for _ in range(2)]
+    runs = [tiny_trainer() for _ in range(2)]
     for trainer in runs:
         _fit(trainer)
     for one, two in zip(*(trainer.ema.module.state_dict().values() for trainer in runs), strict=True):
@@ -133,7 +108,7 @@ def test_the_same_run_twice_is_bit_identical():
 
 
 def test_records():
-    trainer = _trainer()
+    trainer = tiny_trainer()
     assert _fit(trainer) == [True, False]
     first, second = trainer.progressed.history
     assert (first["epoch"], first["step"], second["epoch"], second["step"]) == (1, 5, 2, 10)
@@ -145,7 +120,7 @@ def test_records():
 
 
 def test_supervised_steps_see_labelled_images_only():
-    trainer = _trainer(method=Method(thr=0.4, lam_u=0.0, lambda_emb=0.0, cotrain=True))
+    trainer = tiny_trainer(method=Method(thr=0.4, lam_u=0.0, lambda_emb=0.0, cotrain=True))
     record = trainer.train_epoch(_epochs(unlabelled=0)(0), bar=_Bar())
     assert record["loss"] == pytest.approx(record["class_labelled"])
     assert record["mask_rate"] == record["emb_mask_rate"] == 0
@@ -162,7 +137,7 @@ def test_supervised_steps_see_labelled_images_only():
     ],
 )
 def test_early_stopping(settings, scores, epochs):
-    trainer = _trainer(epochs=5, **settings)
+    trainer = tiny_trainer(epochs=5, **settings)
     figures = iter(scores)
 
     def evaluate():
@@ -185,7 +160,7 @@ def _broken_batches(*broken, count=30):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run():
-    trainer = _trainer(steps=30)
+    trainer = tiny_trainer(steps=30)
     message = r"no longer finite at step 7 \(total nan, class_labelled nan, .*mask_rate .*--lr.*--on-nan skip"
     with pytest.raises(NotFiniteError, match=message):
         _fit(trainer, batches=_broken_batches(7))
@@ -193,7 +168,7 @@ def test_a_loss_that_is_not_finite_stops_the_run():
 
 
 def test_a_broken_run_is_not_worth_keeping():
-    trainer = _trainer(steps=30)
+    trainer = tiny_trainer(steps=30)
     reached = []
 
     def save():
@@ -208,7 +183,7 @@ def test_a_broken_run_is_not_worth_keeping():
 
 def test_a_skipped_step_leaves_nothing_behind():
     """Steps that are left out must be as if they had never been, but for the learning rate, which goes by the step."""
-    trainer, plain = _trainer(steps=8, most_skipped=3), _trainer(steps=8)
+    trainer, plain = tiny_trainer(steps=8, most_skipped=3), tiny_trainer(steps=8)
     record = trainer.train_epoch(_broken_batches(0, 3, 4, count=8)(0), bar=_Bar())
     plain.model.train()
     for step in (1, 2, 5, 6, 7):
@@ -228,14 +203,14 @@ def test_a_skipped_step_leaves_nothing_behind():
 
 
 def test_too_many_skipped_steps_stop_the_run():
-    trainer = _trainer(steps=30, most_skipped=2)
+    trainer = tiny_trainer(steps=30, most_skipped=2)
     with pytest.raises(NotFiniteError, match=r"3 steps were not finite .* the first of them at step 4 .*allows 2"):
         _fit(trainer, batches=_broken_batches(4, 5, 6))
 
 
 def test_weights_that_are_not_finite_are_a_broken_step_too():
     """A finite loss may have a gradient that is not, so the guard looks at the weights."""
-    trainer, batch = _trainer(most_skipped=5), _batch()
+    trainer, batch = tiny_trainer(most_skipped=5), _batch()
     trainer.model.train()
     hook = trainer.model.fc_classes.weight.register_hook(lambda gradient: gradient / 0)
     before = trainer.model.fc_classes.weight.detach().clone()
@@ -250,7 +225,7 @@ def test_weights_that_are_not_finite_are_a_broken_step_too():
 @pytest.mark.parametrize("most_skipped", [0, 5])
 def test_a_step_never_waits_for_the_device(monkeypatch, most_skipped):
     """Reading a tensor on the host is what would make a GPU wait."""
-    trainer, batch = _trainer(most_skipped=most_skipped), _batch()
+    trainer, batch = tiny_trainer(most_skipped=most_skipped), _batch()
     trainer.model.train()
     calls = []
     for name in ("item", "cpu", "tolist", "numpy", "__bool__", "__float__", "__int__"):

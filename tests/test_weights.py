@@ -5,6 +5,7 @@ import pickle
 import pytest
 import torch
 
+from bad_inputs.pickles import Calls
 from models.two_head import build_model
 from models.weights import load_matching_weights
 from utils.checkpoint import save_checkpoint
@@ -52,14 +53,9 @@ def test_what_does_not_fit_is_listed(tmp_path):
     assert torch.equal(model.fc_emb[2].weight, SOURCE["fc_emb.2.weight"])
 
 
-class _Evil:
-    def __reduce__(self):
-        return (print, ("executed",))
-
-
 def test_files_that_cannot_be_used(tmp_path, capsys):
     torch.save({"model": torch.nn.Linear(2, 2)}, tmp_path / "module.pth")
-    (tmp_path / "evil.pth").write_bytes(pickle.dumps(_Evil(), protocol=2))
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps(Calls(print, "executed"), protocol=2))
     (tmp_path / "text.pth").write_text("no weights")
     torch.save({"epoch": 3}, tmp_path / "none.pth")
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pth")

@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +42,12 @@ class World:
         said = torch.tensor(number, dtype=torch.int64, device=self.device)
         dist.broadcast(said, src=0)
         return int(said)
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite `tensors` with the main process's."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
 
     @contextlib.contextmanager
     def main_first(self) -> Iterator[None]:
