@@ -1,6 +1,7 @@
 """Shared fixtures: a small real-looking dataset folder, and clean skips without a GPU."""
 
 import errno
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts_are_heard():
+    """A shell's background jobs have SIGINT ignored, and so would everything that the tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

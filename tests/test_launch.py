@@ -22,14 +22,6 @@ from utils.signals import Stopped, StopRequest
 _PATIENCE = 300.0
 
 
-@pytest.fixture(autouse=True)
-def _no_signal_is_ignored():
-    """A shell's background jobs have SIGINT ignored, and so would everything that they start."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, former)
-
-
 def _note(folder: Path, text: str) -> None:
     (folder / os.environ["RANK"]).write_text(text)
 
