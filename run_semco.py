@@ -75,8 +75,11 @@ def train(config: Config, request: StopRequest) -> None:
             _train_in(_Run(seeded, world, progress, request), resume)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(config, world.device) from error
-    finally:
+    except Stopped:
         world.leave()
+        raise
+    # After a mistake the connection stays: the other processes would fail over its end before the mistake is told.
+    world.leave()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,7 +91,7 @@ def build_trainer(
         model, optimizer = amp.initialize(model, optimizer, opt_level="O1", verbosity=0)
         precision = ApexPrecision(amp)
     else:
-        precision = TorchPrecision(device, _choose_dtype(config, model, sample))
+        precision = TorchPrecision(device, _choose_dtype(config, model, sample, world=world))
     LOGGER.info("computing in %s on %s", precision.name, _device_name(device))
     return Trainer(
         network=_for_several_processes(torch.compile(model) if config.compile else model, world),
@@ -157,12 +157,13 @@ def _build_network(config: Config, *, num_classes: int, embedding_dim: int) -> n
     return model
 
 
-def _choose_dtype(config: Config, model: nn.Module, sample: Tensor) -> torch.dtype:
+def _choose_dtype(config: Config, model: nn.Module, sample: Tensor, *, world: World) -> torch.dtype:
     if not config.amp:
         return torch.float32
 
     def bfloat16_gain() -> float:
-        gain = measure_bfloat16_gain(model, sample)
+        # In hundredths, as the main process has timed it: all must choose the same.
+        gain = world.agree(round(100 * measure_bfloat16_gain(model, sample))) / 100
         LOGGER.info("bfloat16 is %.2f times as fast as float32 here", gain)
         return gain
 

@@ -43,6 +43,13 @@ def _has_a_bug() -> Outcome:
     raise ZeroDivisionError
 
 
+def _lose_the_other() -> Outcome:
+    if os.environ["RANK"] == "1":
+        raise RuntimeError("connection closed by peer")
+    time.sleep(1)
+    return Outcome(2, "error: the disk is full")
+
+
 def _until_a_signal(folder: Path) -> Outcome:
     until = time.monotonic() + _PATIENCE
     try:
@@ -87,6 +94,11 @@ def test_a_bug_shows_its_traceback(capfd):
     with StopRequest() as request:
         assert launch(_has_a_bug, 2, request) == Outcome(1)
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_a_mistake_counts_more_than_what_it_does_to_others():
+    with StopRequest() as request:
+        assert launch(_lose_the_other, 2, request) == Outcome(2, "error: the disk is full")
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])

@@ -54,10 +54,13 @@ def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outc
         raise
     finally:
         _end(processes)
-    if pipes[decisive][0].poll():
-        return pipes[decisive][0].recv()
+    outcomes = [receiver.recv() if receiver.poll() else None for receiver, _ in pipes]
+    # A mistake explains best what the others failed of.
+    mistake = next((outcome for outcome in outcomes if outcome and outcome.exit_code == 2), None)
+    if outcome := mistake or outcomes[decisive]:
+        return outcome
     code = processes[decisive].exitcode
-    return Outcome(code if code > 0 else 128 - code)
+    return Outcome(code if code >= 0 else 128 - code)
 
 
 def _member(run: Callable[[], Outcome], rank: int, count: int, port: int, sender: Connection) -> None:

@@ -12,7 +12,8 @@ from utils.signals import Stopped, StopRequest
 
 LOGGER = logging.getLogger("semco")
 Item = TypeVar("Item")
-# Several processes must leave after the same step, and agreeing on it makes them wait for each other.
+# Several processes must leave after the same step, and agreeing on it makes them wait for each other. What is saved there also
+# holds the figures of all: the trainer adds them up as often.
 _STEPS_BETWEEN_AGREEMENTS = 20
 
 
@@ -45,6 +46,8 @@ class SafePoints:
 
     def __call__(self) -> None:
         """Save if it is time; save and raise `Stopped` if a signal has come."""
+        if self._world.size > 1 and self._place()[1] % _STEPS_BETWEEN_AGREEMENTS:
+            return
         number = self._agree()
         if number or (self._seconds and time.perf_counter() >= self._due):
             if self._place() != self._saved_at:
@@ -67,8 +70,6 @@ class SafePoints:
         number = self._request.number or 0
         if self._world.size == 1:
             return number
-        if self._place()[1] % _STEPS_BETWEEN_AGREEMENTS:
-            return 0
         numbers = torch.zeros(self._world.size, device=self._world.device)
         numbers[self._world.rank] = number
         return int(self._world.sum(numbers).max())
