@@ -122,7 +122,7 @@ def _train_in(run: _Run, resume: "Resume") -> None:
         seed=config.seed, facts=facts, class_names=selection.class_names, label_vectors=semantics.fingerprint()
     )
     point = resume.choose(identity, world=world)
-    chosen = point.keep_number_format(config) if point else config
+    chosen = point.keep_number_format(config, world.device) if point else config
     trainer = build_trainer(chosen, network, semantics, world=world, sample=views.sample())
     if point:
         restore_state(trainer, point.content)

@@ -46,7 +46,8 @@ def build_network(config: Config, semantics: LabelSemantics, *, world: World) ->
         SemcoError: weights that cannot be had or loaded, number formats or apex that cannot be used, a batch that the
             processes cannot share.
     """
-    check_number_format(config, world.device)
+    if config.amp and config.amp_dtype == "float16" and world.device.type == "cpu":
+        raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
     if config.batch_size % world.size:
         more = -config.batch_size % world.size + config.batch_size
         raise SemcoError(
@@ -59,12 +60,6 @@ def build_network(config: Config, semantics: LabelSemantics, *, world: World) ->
     if config.cuda_graph and world.size > 1:
         raise SemcoError("--cuda-graph is for one GPU: drop the flag, or pass --no-parallel")
     return _build_network(config, num_classes=len(semantics.vectors), embedding_dim=semantics.vectors.shape[1])
-
-
-def check_number_format(config: Config, device: torch.device) -> None:
-    """Raise SemcoError if the device cannot compute in the number format that the flags name."""
-    if config.amp and config.amp_dtype == "float16" and device.type == "cpu":
-        raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
 
 
 def build_trainer(

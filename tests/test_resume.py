@@ -230,8 +230,15 @@ def test_seeds(parse):
 def test_the_number_format_stays(parse, name, flags, expected):
     config = parse("--resume", "auto", *flags)
     _run(config, "run", changes={"number_format": name})
-    kept = _choose(config).keep_number_format(config)
+    kept = _choose(config).keep_number_format(config, torch.device("cuda"))
     assert (kept.amp, kept.amp_dtype) == expected
+
+
+def test_a_run_in_float16_does_not_go_on_on_a_cpu(parse):
+    config = parse("--resume", "auto")
+    _run(config, "run", changes={"number_format": "float16"})
+    with pytest.raises(SemcoError, match="float16, which needs a GPU"):
+        _choose(config).keep_number_format(config, ALONE.device)
 
 
 def test_processes_that_see_different_disks(parse):

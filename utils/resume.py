@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from utils.checkpoint import LAST, PREVIOUS, DamagedError
 from utils.config import Config, flag_of
 from utils.distributed import World
@@ -46,9 +48,17 @@ class ResumePoint:
         """The run folder."""
         return self.path.parent
 
-    def keep_number_format(self, config: Config) -> Config:
-        """Return the flags with the number format that the run began in, which `auto` might choose otherwise today."""
+    def keep_number_format(self, config: Config, device: torch.device) -> Config:
+        """Return the flags with the number format that the run began in, which `auto` might choose otherwise today.
+
+        Raises:
+            SemcoError: `device` does not train in it.
+        """
         name = self.content["number_format"]
+        if name == "float16" and device.type == "cpu":
+            raise SemcoError(
+                f"checkpoint {self.path} is of a run in float16, which needs a GPU: go on where there is one"
+            )
         if not config.amp or name not in ("float32", "bfloat16", "float16"):
             return config
         if name == "float32":
