@@ -104,7 +104,7 @@ class EpochPlan:
     augment: StrongPlan
 
     def placed(self, *, crops: torch.device, augment: torch.device) -> "EpochPlan":
-        """Return the plan with its crops where the pixels lie and its operations where the views are made, in one transfer."""
+        """Return the plan with its crops where the pixels lie and its operations where the views are made."""
         moved = {name: getattr(self, name).to(crops) for name in ("labelled", "weak", "strong")}
         return dataclasses.replace(self, augment=self.augment.to(augment), **moved)
 

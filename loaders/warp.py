@@ -1,7 +1,8 @@
 """Rotation, shear and translation of batches of uint8 images, equal to Pillow's `Image.transform(..., BILINEAR)`.
 
 At a fixed magnitude an image size has ten affine maps. Where each output pixel comes from is computed once, in
-float64 and in the order of operations of Pillow's `Geometry.c`; warping a batch is then four gathers and two lerps.
+float64 and in the order of operations of Pillow's `Geometry.c`; warping is then four gathers and two lerps. `warp` does it to
+images that share a map, `warp_each` to images that each have their own.
 """
 
 import functools
@@ -14,7 +15,7 @@ from torch import Tensor
 from loaders.plan import Op
 
 FILL = 128
-# A CPU interpolates this many values at a time, so that the float64 numbers in between stay in its caches.
+# As many values are interpolated at a time, so that the float64 numbers in between stay in its caches.
 _CACHED_VALUES = 2**17
 _DEGREES = 30.0
 _SHEAR = 0.3
@@ -37,11 +38,11 @@ class Taps:
 
 
 def warp(images: Tensor, op: Op, *, negative: bool) -> Tensor:
-    """Apply one affine map to a batch (N, 3, H, W) uint8; what comes from outside is (128, 128, 128)."""
-    taps = _taps(op, negative, *images.shape[2:], images.device)
+    """Apply one affine map to a batch (N, 3, H, W) uint8 on the CPU; what comes from outside is (128, 128, 128)."""
+    taps = _taps(op, negative, *images.shape[2:])
     # Pixel by pixel, all images side by side: a gather then copies runs of 3 * N bytes instead of single ones.
     pixels = images.flatten(0, 1).flatten(1).t().contiguous()
-    at_once = len(pixels) if images.is_cuda else max(1, _CACHED_VALUES // pixels.shape[1])
+    at_once = max(1, _CACHED_VALUES // pixels.shape[1])
     warped = torch.empty_like(pixels)
     for first in range(0, len(pixels), at_once):
         part = slice(first, first + at_once)
@@ -105,7 +106,7 @@ def _rotation(degrees: float, height: int, width: int) -> tuple[float, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _taps(op: Op, negative: bool, height: int, width: int, device: torch.device) -> Taps:
+def _taps(op: Op, negative: bool, height: int, width: int) -> Taps:
     a, b, c, d, e, f = affine_matrix(op, negative=negative, height=height, width=width)
     column = torch.arange(width, dtype=torch.float64).repeat(height) + 0.5
     row = torch.arange(height, dtype=torch.float64).repeat_interleave(width) + 0.5
@@ -118,21 +119,21 @@ def _taps(op: Op, negative: bool, height: int, width: int, device: torch.device)
     rows = [(top + step).clamp(0, height - 1).long() for step in (0, 1)]
 
     def weights(fraction: Tensor) -> Tensor | None:
-        return fraction[:, None].to(device) if bool(fraction[inside].any()) else None
+        return fraction[:, None] if bool(fraction[inside].any()) else None
 
     return Taps(
-        near=torch.stack([rows[0] * width + columns[0], rows[0] * width + columns[1]]).to(device),
-        far=torch.stack([rows[1] * width + columns[0], rows[1] * width + columns[1]]).to(device),
+        near=torch.stack([rows[0] * width + columns[0], rows[0] * width + columns[1]]),
+        far=torch.stack([rows[1] * width + columns[0], rows[1] * width + columns[1]]),
         dx=weights(x - left),
         dy=weights(y - top),
-        outside=~inside[:, None].to(device),
+        outside=~inside[:, None],
     )
 
 
 @functools.lru_cache(maxsize=8)
 def _all_taps(height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
     """The taps of all ten maps: near and far (10, 2, P), dx, dy and outside (10, 1, P)."""
-    maps = [_taps(op, negative, height, width, torch.device("cpu")) for op in WARPS for negative in (False, True)]
+    maps = [_taps(op, negative, height, width) for op in WARPS for negative in (False, True)]
     none = torch.zeros(height * width, 1, dtype=torch.float64)
     parts = (
         [taps.near for taps in maps],
