@@ -63,9 +63,10 @@ def restore_state(trainer: Trainer, state: dict[str, Any]) -> None:
 
 def _check_momentum(trainer: Trainer) -> None:
     """The optimiser itself takes up whatever it is given."""
-    for parameter, kept in trainer.optimizer.state.items():
-        if kept["momentum_buffer"].shape != parameter.shape:
-            raise ValueError("momentum of another shape")
+    for group in trainer.optimizer.param_groups:
+        for parameter in group["params"]:
+            if trainer.optimizer.state[parameter]["momentum_buffer"].shape != parameter.shape:
+                raise ValueError("momentum of another shape")
 
 
 def _rng_state(device: torch.device) -> dict[str, Tensor]:

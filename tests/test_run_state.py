@@ -62,6 +62,7 @@ def test_broken_weights_are_not_captured():
     "change",
     [
         {"model": {}}, {"ema": {"w": 1}}, {"optimizer": {0: {"momentum_buffer": torch.zeros(1)}, 99: {}}}, {"optimizer": 5},
+        {"optimizer": {}},
         {"tally": {}}, {"tally": {"sums": "no"}}, {"rng": {}}, {"rng": {"cpu": torch.zeros(3)}}, {"precision": None, "rng": None},
     ],
 )  # fmt: skip
