@@ -145,6 +145,13 @@ def test_a_process_that_fails_alone_ends_the_other(tiny_dataset, tmp_path):
     assert other.returncode not in (0, None)
 
 
+@pytest.mark.parametrize(("size", "words"), [("two", "expected a number"), ("0", "expected"), ("2", "but not RANK")])
+def test_an_environment_that_makes_no_sense(monkeypatch, size, words):
+    monkeypatch.setenv("WORLD_SIZE", size)
+    with pytest.raises(SemcoError, match=words):
+        join_world("cpu", parallel=True)
+
+
 def test_torchrun_and_no_parallel_contradict_each_other(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SemcoError, match="--no-parallel under torchrun with 2 processes"):

@@ -74,7 +74,10 @@ def join_world(device: str, *, parallel: bool) -> World:
     if device == "cuda" and not torch.cuda.is_available():
         raise SemcoError("--device cuda: no CUDA GPU is visible to PyTorch; check nvidia-smi, or pass --device cpu")
     kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    said = os.environ.get("WORLD_SIZE", "1")
+    if not said.isdecimal() or int(said) < 1:
+        raise SemcoError(f"WORLD_SIZE is {said!r} in the environment: expected a number of processes, or unset it")
+    size = int(said)
     if size == 1:
         return World(rank=0, size=1, device=torch.device(kind))
     if not parallel:
