@@ -99,8 +99,8 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--terms", type=path_argument, metavar="FILE", help="write these terms only, one a line")
     parser.add_argument(
         "--format", choices=("auto", *LAYOUTS), default="auto",
-        help="pickle: dict; numberbatch, word2vec: text with a header; conceptnet: the same with /c/en/; glove: text without a "
-        "header; csv: class attributes, whose names are normalised when read (default: by the suffix of OUT)",
+        help="pickle: dict; numberbatch: text with a header, as word2vec's; conceptnet: the same with /c/en/; glove: text "
+        "without a header; csv: class attributes, whose names are normalised when read (default: by the suffix of OUT)",
     )  # fmt: skip
     parser.add_argument("--no-progress-bar", dest="progress_bar", action="store_false", help="draw no progress bar")
     parser.set_defaults(run=_convert)
