@@ -43,7 +43,7 @@ test-all: $(VENV)/.installed-dev  ## run all tests, with trainings of minutes
 	@$(RUN) -m pytest -q
 
 test-chaos: demo-data $(VENV)/.installed-dev  ## kill a short training 50 times and more, minutes; the same bits must come out
-	@$(RUN) tests/chaos.py $(ARGS)
+	@$(RUN) -m tests.programs.chaos $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## check style and formatting
 	@$(RUN) -m ruff check .

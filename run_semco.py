@@ -10,23 +10,23 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from utils.command_line import parse_config
-from utils.config import Config
 from utils.errors import SemcoError
-from utils.launch import Outcome, launch
-from utils.signals import Stopped, StopRequest
+from utils.flags.config import Config
+from utils.flags.parse import parse_config
+from utils.processes.launch import Outcome, launch
+from utils.processes.signals import Stopped, StopRequest
 
 # Everything heavier is imported once the arguments are known to be right: --help and mistakes answer at once, and the
 # processes that decode images, which import this module again, start at once.
 if TYPE_CHECKING:
+    from loaders.feed import Views
     from loaders.training_data import Selection, TrainingData
-    from loaders.views import Views
     from models.trainer import Trainer
-    from utils.distributed import World
-    from utils.label_semantics import LabelSemantics
+    from utils.labels.semantics import LabelSemantics
+    from utils.processes.world import World
     from utils.progress import Progress
-    from utils.resume import Resume
-    from utils.run_dir import RunDir
+    from utils.run.folder import RunDir
+    from utils.run.resume import Resume
 
 LOGGER = logging.getLogger("semco")
 
@@ -44,7 +44,7 @@ def attempt(arguments: Sequence[str]) -> Outcome:
     try:
         with StopRequest() as request:
             config = parse_config(arguments)
-            from utils.distributed import processes_to_launch
+            from utils.processes.world import processes_to_launch
 
             if count := processes_to_launch(config.device, parallel=config.parallel):
                 return launch(functools.partial(attempt, arguments), count, request)
@@ -60,11 +60,11 @@ def train(config: Config, request: StopRequest) -> None:
     """Train as the configuration says, alone or as one of several processes, until done or until a signal asks to stop."""
     import torch
 
-    from utils.distributed import join_world
-    from utils.gpu_memory import out_of_memory
+    from utils.processes.memory import out_of_memory
+    from utils.processes.world import join_world
     from utils.progress import Progress
-    from utils.resume import Resume
-    from utils.run_log import logging_for
+    from utils.run.log import logging_for
+    from utils.run.resume import Resume
 
     world = join_world(config.device, parallel=config.parallel)
     try:
@@ -94,12 +94,12 @@ class _Run:
 
 def _train_in(run: _Run, resume: "Resume") -> None:
     """One process's part of a run. Everything is prepared before the run folder is made: a mistake leaves none behind."""
+    from loaders.feed import Views, check_plan_fits
     from loaders.training_data import describe_data, open_training_data, select_images
-    from loaders.views import Views, check_plan_fits
     from models.assemble import build_network, build_trainer, starts_pretrained
-    from models.run_state import restore_state
-    from utils.label_semantics import describe_labels, format_label_table
-    from utils.run_dir import RunDir, check_output_folder
+    from models.state import restore_state
+    from utils.labels.semantics import describe_labels, format_label_table
+    from utils.run.folder import RunDir, check_output_folder
 
     config, world, progress = run.config, run.world, run.progress
     check_output_folder(config.output_dir / config.dataset_name)
@@ -144,10 +144,10 @@ def _preview(
     trainer: "Trainer",
 ) -> None:
     """Show what a run would see and cost."""
-    from loaders.data_report import format_data
-    from loaders.example_views import example_sheets
-    from models.run_cost import format_cost, measure_cost
-    from utils.plots import contact_sheet, plot_label_groups
+    from loaders.examples import example_sheets
+    from loaders.report import format_data
+    from models.cost import format_cost, measure_cost
+    from utils.pictures.__main__ import contact_sheet, plot_label_groups
 
     config = run.config
     LOGGER.info("%s", format_data(config, selection, data))
@@ -162,10 +162,10 @@ def _preview(
 
 def _fit(run: _Run, trainer: "Trainer", views: "Views", folder: "RunDir", identity: dict[str, Any]) -> None:
     from models.evaluate import evaluate
-    from models.run_state import capture_state
-    from models.tally import NotFiniteError
+    from models.state import capture_state
+    from models.step.tally import NotFiniteError
     from utils.metrics import format_summary
-    from utils.safe_points import SafePoints
+    from utils.run.saving import SafePoints
 
     config, world, progress, state = run.config, run.world, run.progress, trainer.progressed
 

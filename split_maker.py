@@ -4,15 +4,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from loaders.index import dataset_folder, has_test_part, table_path
-from loaders.label_table import LabelTable, read_label_table
-from loaders.split_check import check_splits, format_report
-from loaders.split_draw import Draw, draw_split
-from loaders.split_files import SplitFile, describe_split, split_file, write_files
-from loaders.splits import read_split
-from utils.arguments import OneLineParser, environment_path, path_argument, positive_number, seed_number
-from utils.data_files import SUFFIXES
+from loaders.dataset.index import dataset_folder, has_test_part, table_path
+from loaders.dataset.label_table import LabelTable, read_label_table
+from loaders.dataset.split import read_split
+from loaders.dataset.split_check import check_splits, format_report
+from loaders.dataset.split_draw import Draw, draw_split
+from loaders.dataset.split_write import SplitFile, describe_split, split_file, write_files
 from utils.errors import SemcoError, run_program
+from utils.files.tables import SUFFIXES
+from utils.flags.arguments import OneLineParser, environment_path, path_argument, positive_number, seed_number
 from utils.progress import Progress
 
 

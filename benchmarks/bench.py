@@ -13,7 +13,7 @@ import torch
 from benchmarks import bench_startup, bench_training, bench_views
 from benchmarks.results_file import write_results
 from benchmarks.workload import build_workload
-from models.precision import choose_dtype, measure_bfloat16_gain
+from models.step.precision import choose_dtype, measure_bfloat16_gain
 
 _DATASET_SIZES = [1_000, 10_000, 100_000, 1_000_000]
 

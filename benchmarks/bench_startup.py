@@ -78,7 +78,7 @@ def _in_fresh_process(what: str, root: Path) -> dict[str, Any]:
 
 
 def _config(root: Path):
-    from utils.command_line import parse_config
+    from utils.flags.parse import parse_config
 
     flags = {
         "dataset-path": root, "dataset-name": "generated", "train-split-pickle": root / "split.json",
@@ -95,11 +95,11 @@ def _phases(root: Path) -> dict[str, float]:
         marks.append(time.perf_counter())
         return round(marks[-1] - marks[-2], 3)
 
+    from loaders.feed import Views
     from loaders.training_data import open_training_data, select_images
-    from loaders.views import Views
     from models.assemble import build_network, build_trainer
-    from utils.distributed import join_world
-    from utils.label_semantics import describe_labels
+    from utils.labels.semantics import describe_labels
+    from utils.processes.world import join_world
     from utils.progress import Progress
 
     found = {"import": passed()}
@@ -125,8 +125,8 @@ def _phases(root: Path) -> dict[str, float]:
 
 
 def _index(root: Path) -> dict[str, float]:
-    from loaders.plan import BatchShape, draw_epoch
     from loaders.training_data import select_images
+    from loaders.views.plan import BatchShape, draw_epoch
 
     start = time.perf_counter()
     selection = select_images(_config(root))

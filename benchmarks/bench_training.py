@@ -11,7 +11,7 @@ from benchmarks.timing import Stopwatch, growth_exponent, in_turn, seconds
 from benchmarks.workload import STATISTICS, Workload, build_workload
 from loaders.batches import EvaluationBatches, Normalise
 from models.evaluate import evaluate
-from models.two_head import build_model
+from models.networks.two_head import build_model
 
 NETWORKS = {
     "WRN-28-1 @32": {"backbone": "wres", "width": 1, "size": 32},

@@ -9,8 +9,8 @@ from PIL import Image
 from benchmarks import pillow_views
 from benchmarks.timing import in_turn
 from benchmarks.workload import generated_store
-from loaders.augment import strong_views
-from loaders.plan import BatchShape, draw_epoch
+from loaders.views.augment import strong_views
+from loaders.views.plan import BatchShape, draw_epoch
 
 SIZES = {32: 448, 84: 112, 224: 28}
 

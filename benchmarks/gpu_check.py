@@ -23,7 +23,7 @@ from benchmarks.workload import Workload, build_workload, losses_of
 
 BATCH, MU, STEPS, CPU_STEPS = 64, 3, 60, 4
 # Named, for other test files import packages that a machine without network may lack.
-_GPU_TESTS = ("tests/test_gpu.py", "tests/test_gpu_memory.py")
+_GPU_TESTS = ("tests/programs/test_gpu.py", "tests/utils/processes/test_memory.py")
 
 
 def main() -> int:

@@ -16,8 +16,9 @@ import numpy as np
 from torchvision.models import ResNet50_Weights
 
 from benchmarks.results_file import write_results
-from utils.label_matching import LabelMatch, match_labels, normalise
-from utils.word_vector_files import open_word_vectors
+from utils.labels.matching import LabelMatch, match_labels
+from utils.words.terms import normalise
+from utils.words.word_vectors import open_word_vectors
 
 TERMS = 550_000
 REPETITIONS = 5

@@ -6,7 +6,7 @@ Tests hold the batched code against them pixel by pixel, benchmarks hold its spe
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from loaders.plan import Op
+from loaders.views.plan import Op
 
 FILL = (128, 128, 128)
 MAGNITUDE = 10

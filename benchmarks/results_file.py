@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from utils.atomic import write_text
-from utils.environment import environment
+from utils.files.atomic import write_text
+from utils.run.environment import environment
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -13,10 +13,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks import pillow_views
-from loaders.plan import EpochPlan
+from loaders.views.plan import EpochPlan
 from models.label_guessor import LabelGuessor
 from models.losses import co_training_loss
-from models.two_head import TwoHeadNet
+from models.networks.two_head import TwoHeadNet
 
 
 class PillowViews(Dataset):

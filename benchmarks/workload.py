@@ -8,17 +8,17 @@ import numpy as np
 import torch
 
 from loaders.batches import Normalise, TrainBatch, TrainBatches, TrainingPool
-from loaders.image_store import PixelStore, store_from_shapes
-from loaders.plan import BatchShape, EpochPlan, draw_epoch
-from loaders.statistics import PixelStatistics
-from models.cuda_graph import CapturedStep
-from models.ema import ModelEma
+from loaders.pixels.statistics import PixelStatistics
+from loaders.pixels.store import PixelStore, store_from_shapes
+from loaders.views.plan import BatchShape, EpochPlan, draw_epoch
+from models.history import Schedule
 from models.label_guessor import LabelGuessor
-from models.optim import build_optimizer
-from models.precision import TorchPrecision
-from models.progressed import Schedule
+from models.networks.two_head import build_model
+from models.step.cuda_graph import CapturedStep
+from models.step.ema import ModelEma
+from models.step.optimizer import build_optimizer
+from models.step.precision import TorchPrecision
 from models.trainer import Method, Trainer
-from models.two_head import build_model
 
 STATISTICS = PixelStatistics((0.5,) * 3, (0.25,) * 3, "generated")
 

@@ -14,8 +14,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from loaders.prepare.mnist import CLOTHES, read_idx
-from utils.atomic import write_bytes
-from utils.label_matching import match_labels
+from utils.files.atomic import write_bytes
+from utils.labels.matching import match_labels
 
 HERE = Path(__file__).resolve().parent
 PER_CLASS = {"train": 600, "t10k": 200}

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from loaders.augment import strong_views
-from loaders.image_store import ImageStore, PixelStore
-from loaders.plan import CropPlan, EpochPlan, StepPlan
-from loaders.statistics import PixelStatistics
+from loaders.pixels.statistics import PixelStatistics
+from loaders.pixels.store import ImageStore, PixelStore
 from loaders.transfer import pinned, to_device
+from loaders.views.augment import strong_views
+from loaders.views.plan import CropPlan, EpochPlan, StepPlan
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import logging
 
 import torch
 
-from loaders.image_store import ImageStore, PixelStore
+from loaders.pixels.store import ImageStore, PixelStore
 from loaders.training_data import TrainingData
 from utils.errors import SemcoError
 

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from loaders.batches import TrainingPool
-from loaders.capacity import cache_folder, can_hold
-from loaders.image_store import ImageStore, PixelStore
-from loaders.index import DatasetIndex, dataset_folder, load_index
-from loaders.pixel_cache import OpenedStore, StoreRequest, open_store
-from loaders.splits import Split, locate_split, read_split
-from loaders.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
-from loaders.validation import Validation, select_validation
-from utils.config import Config
-from utils.data_files import read_class_names
+from loaders.dataset.index import DatasetIndex, dataset_folder, load_index
+from loaders.dataset.split import Split, locate_split, read_split
+from loaders.dataset.validation import Validation, select_validation
+from loaders.pixels.cache import OpenedStore, StoreRequest, open_store
+from loaders.pixels.capacity import cache_folder, can_hold
+from loaders.pixels.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
+from loaders.pixels.store import ImageStore, PixelStore
 from utils.errors import SemcoError
+from utils.files.tables import read_class_names
+from utils.flags.config import Config
 from utils.progress import Progress
 
 LOGGER = logging.getLogger("semco")

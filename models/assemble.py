@@ -7,11 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from models.cuda_graph import CapturedStep
-from models.ema import ModelEma
+from models.history import Schedule
 from models.label_guessor import LabelGuessor
-from models.optim import build_optimizer
-from models.precision import (
+from models.networks.two_head import build_model, resolve_backbone
+from models.networks.weights import load_matching_weights
+from models.step.cuda_graph import CapturedStep
+from models.step.ema import ModelEma
+from models.step.optimizer import build_optimizer
+from models.step.precision import (
     ApexPrecision,
     Precision,
     TorchPrecision,
@@ -19,14 +22,11 @@ from models.precision import (
     import_apex_amp,
     measure_bfloat16_gain,
 )
-from models.progressed import Schedule
 from models.trainer import Method, StepComputation, Trainer
-from models.two_head import build_model, resolve_backbone
-from models.weights import load_matching_weights
-from utils.config import Config
-from utils.distributed import World
 from utils.errors import SemcoError, one_line
-from utils.label_semantics import LabelSemantics
+from utils.flags.config import Config
+from utils.labels.semantics import LabelSemantics
+from utils.processes.world import World
 from utils.seeding import Draws, Purpose
 
 LOGGER = logging.getLogger("semco")

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from models.ema import ModelEma
+from models.history import Progressed, Schedule
 from models.label_guessor import LabelGuessor
 from models.losses import LossParts, co_training_loss, supervised_loss
-from models.optim import set_learning_rate
-from models.precision import Precision
-from models.progressed import Progressed, Schedule
-from models.step_guard import StepGuard
-from models.tally import Tally
+from models.step.ema import ModelEma
+from models.step.guard import StepGuard
+from models.step.optimizer import set_learning_rate
+from models.step.precision import Precision
+from models.step.tally import Tally
 from utils.metrics import is_better
-from utils.schedules import cosine_learning_rate
+from utils.schedule import cosine_learning_rate
 
 LOGGER = logging.getLogger("semco")
 StepComputation = Callable[[Tensor, Tensor], None]
@@ -43,7 +43,7 @@ class Trainer:
     Args:
         network: what is called, `model` itself or its wrapper for several processes.
         model: the network whose parameters are trained and averaged.
-        capture: makes a faster callable of the step's computation, such as `models.cuda_graph.CapturedStep`.
+        capture: makes a faster callable of the step's computation, such as `models.step.cuda_graph.CapturedStep`.
         reduce: adds a tensor up over all processes, which are `world_size`.
         share: overwrites tensors with the main process's.
         most_skipped: steps of a run that are left out because they are not finite before it stops; 0: it stops at the first.

@@ -4,14 +4,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from loaders.index import check_dataset_name
+from loaders.dataset.index import check_dataset_name
 from loaders.prepare import caltech256, cub200, domain_net, imagefolder, mini_imagenet, stanford40, stl10, svhn, table
 from loaders.prepare.cifar import CifarSource
 from loaders.prepare.contents import check_contents
 from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
 from loaders.prepare.writer import write_dataset
-from utils.arguments import OneLineParser, environment_path, path_argument
 from utils.errors import SemcoError, run_program
+from utils.flags.arguments import OneLineParser, environment_path, path_argument
 from utils.progress import Progress
 
 # A source has HELP, NAME (the usual name of its dataset folder, filled in from the flags; None: no usual one), SOURCE (what its

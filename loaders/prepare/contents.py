@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import SemcoError, and_more
-from utils.plain_names import find_fault, path_fault
+from utils.files.names import find_fault, path_fault
 from utils.progress import Progress
 
 # The usual limit of file systems, in bytes.

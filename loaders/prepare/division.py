@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from loaders.dataset.validation import share_of_class
 from loaders.prepare.contents import SourceImage
-from loaders.validation import share_of_class
-from utils.arguments import seed_number
+from utils.flags.arguments import seed_number
 
 Images = Sequence[SourceImage]
 

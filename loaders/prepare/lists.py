@@ -2,8 +2,8 @@
 
 from pathlib import Path, PurePosixPath
 
-from utils.data_files import read_text
 from utils.errors import SemcoError
+from utils.files.tables import read_text
 
 
 def read_lines(path: Path) -> list[str]:

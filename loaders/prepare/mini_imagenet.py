@@ -9,8 +9,8 @@ from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.division import divide
 from loaders.prepare.lists import inside, read_lines
 from loaders.prepare.mini_imagenet_names import NAMES
-from utils.arguments import positive_number, seed_number
 from utils.errors import SemcoError
+from utils.flags.arguments import positive_number, seed_number
 
 HELP = "mini-ImageNet: 100 classes, 500 training and 100 test images of each, drawn from the pooled few-shot split"
 NAME = "mini_imagenet"

@@ -12,8 +12,8 @@ import numpy as np
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.download import open_with_torchvision
-from utils.byte_lines import is_gzip
 from utils.errors import SemcoError
+from utils.files.lines import is_gzip
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CLOTHES = (

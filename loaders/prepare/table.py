@@ -9,8 +9,8 @@ import pyarrow
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.division import add_division_arguments, divide, share
 from loaders.prepare.lists import inside
-from utils.arguments import path_argument
 from utils.errors import SemcoError
+from utils.flags.arguments import path_argument
 
 HELP = "a table (CSV, TSV, feather or parquet) that names image files and their classes"
 NAME = None

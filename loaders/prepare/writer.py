@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from loaders.index import UNLABELLED, load_index, table_path
+from loaders.dataset.index import UNLABELLED, load_index, table_path
 from loaders.prepare.contents import Contents, SourceImage
-from utils.atomic import write_error
 from utils.errors import SemcoError
+from utils.files.atomic import write_error
 from utils.progress import Progress
 
 

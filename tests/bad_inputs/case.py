@@ -10,9 +10,9 @@ from PIL import Image
 
 import run_semco
 import split_maker
-from conftest import make_dataset, write_split, write_vectors
+from loaders.dataset.split import encode_split, read_split, write_content
 from loaders.prepare import __main__ as prepare
-from loaders.splits import encode_split, read_split, write_content
+from tests.support.datasets import make_dataset, write_split, write_vectors
 
 CLASSES = ("apple", "oak tree", "sea")
 TERMS = ("apple", "oak", "tree", "sea", "fish", "house")

@@ -1,7 +1,7 @@
 """All bad inputs together."""
 
-from bad_inputs import datasets, feathers, flags, images, outputs, preparing, splits, weights, word_vectors
-from bad_inputs.case import BadInput
+from tests.bad_inputs import datasets, feathers, flags, images, outputs, preparing, splits, weights, word_vectors
+from tests.bad_inputs.case import BadInput
 
 CASES: list[BadInput] = [
     case

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bad_inputs.case import CLASSES, BadInput, an_image, with_file, with_flags
+from tests.bad_inputs.case import CLASSES, BadInput, an_image, with_file, with_flags
 
 
 def _remove(path: str) -> None:

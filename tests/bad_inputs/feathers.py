@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import feather
 
-from bad_inputs.case import BadInput, with_file
+from tests.bad_inputs.case import BadInput, with_file
 
 _PATH = "data/toy/labels/labels_train.feather"
 

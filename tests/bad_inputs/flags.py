@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bad_inputs.case import BadInput, with_file, with_flags
+from tests.bad_inputs.case import BadInput, with_file, with_flags
 
 _WRONG = {
     "checkpoint of an impossible name": (["--resume", "x" * 300], "--resume", "too long"),

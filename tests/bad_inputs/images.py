@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bad_inputs.case import BadInput, an_image, with_flags
+from tests.bad_inputs.case import BadInput, an_image, with_flags
 
 # A fake Ghostscript in the current folder, which the tests put on PATH, would leave this file behind.
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n(executed) (w) file closefile\nshowpage\n%%EOF\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bad_inputs.case import BadInput, with_flags
+from tests.bad_inputs.case import BadInput, with_flags
 
 
 def _table(part: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bad_inputs.case import BadInput, with_flags
+from tests.bad_inputs.case import BadInput, with_flags
 
 _IDX = ("mnist", "--source", "idx", "--dataset-name", "fresh", "--output", "data")
 

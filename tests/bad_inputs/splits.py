@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bad_inputs.case import BadInput, labelled, with_file, with_flags
-from bad_inputs.pickles import EXECUTING, GROWING, REFUSED
-from loaders.splits import encode_split, write_content
+from loaders.dataset.split import encode_split, write_content
+from tests.bad_inputs.case import BadInput, labelled, with_file, with_flags
+from tests.bad_inputs.pickles import EXECUTING, GROWING, REFUSED
 
 _DEEP = b"[" * 200_000 + b"]" * 200_000
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from bad_inputs.case import BadInput, with_flags
-from bad_inputs.pickles import EXECUTING, GROWING, Calls
-from models.two_head import build_model
+from models.networks.two_head import build_model
+from tests.bad_inputs.case import BadInput, with_flags
+from tests.bad_inputs.pickles import EXECUTING, GROWING, Calls
 
 _START = ("--use-pretrained", "--checkpoint-path")
 _IMAGENET = ("--model-backbone", "resnet18", "--imgnet-weights")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bad_inputs.case import TERMS, BadInput, with_file, with_flags
-from bad_inputs.pickles import EXECUTING, GROWING
+from tests.bad_inputs.case import TERMS, BadInput, with_file, with_flags
+from tests.bad_inputs.pickles import EXECUTING, GROWING
 
 _ROWS = [f"{term} 1 {row} 0.5" for row, term in enumerate(TERMS)]
 _PLAIN = ("\n".join(_ROWS) + "\n").encode()

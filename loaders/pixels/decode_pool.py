@@ -1,0 +1,82 @@
+"""Decode many image files with several processes, in order."""
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from loaders.pixels.decode import decode_image
+from utils.errors import SemcoError
+from utils.processes.launch import end_with_parent
+
+_CHUNK = 128
+# Chunks that may be decoded before their turn, per worker: pixels must not pile up where they are written slowly.
+_AHEAD = 4
+# Below this many images starting processes costs more than it saves.
+_WORTH_PROCESSES = 4096
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Consecutive images: their pixels end to end, (height, width) pairs int32 (n, 2), and what could not be read.
+
+    An image that cannot be decoded has the size (0, 0) and no pixels; `bad` maps its position to the reason.
+    """
+
+    pixels: bytearray
+    shapes: np.ndarray
+    bad: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+
+def decode_all(paths: Sequence[Path], im_size: int, *, workers: int) -> Iterator[Decoded]:
+    """Yield all images in order, in chunks, decoded by up to `workers` processes."""
+    starts = range(0, len(paths), _CHUNK)
+    jobs = [(start, [str(path) for path in paths[start : start + _CHUNK]], im_size) for start in starts]
+    if workers < 2 or len(paths) < _WORTH_PROCESSES:
+        yield from map(_decode_chunk, jobs)
+        return
+    # Fresh processes, not forks: a fork of a program whose threads hold locks can hang.
+    fresh = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_follow_parent) as pool:
+            waiting: deque[Future[Decoded]] = deque()
+            for job in jobs:
+                waiting.append(pool.submit(_decode_chunk, job))
+                if len(waiting) > _AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise SemcoError(
+            "a process that decodes images was killed, perhaps for want of memory: lower --num-workers-per-gpu"
+        ) from error
+
+
+def _follow_parent() -> None:
+    """Leave a terminal's and a cluster's signals to the parent, and end with it, however it ends."""
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
+
+
+def _decode_chunk(job: tuple[int, list[str], int]) -> Decoded:
+    start, paths, im_size = job
+    pixels, shapes, bad = bytearray(), np.zeros((len(paths), 2), dtype=np.int32), {}
+    for row, path in enumerate(paths):
+        try:
+            image = decode_image(path, im_size)
+        except SemcoError as error:
+            bad[start + row] = str(error)
+        else:
+            shapes[row] = image.shape[:2]
+            pixels += image.tobytes()
+    return Decoded(pixels=pixels, shapes=shapes, bad=bad)

@@ -1,0 +1,144 @@
+"""Images by position -> uint8 crops, whether the pixels lie in memory, in a mapped file or still in image files."""
+
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from loaders.pixels.decode import decode_image
+from loaders.views.plan import CropPlan
+
+PAD = 4
+
+
+class ImageStore(Protocol):
+    """A pool of N decoded images from which crops are cut."""
+
+    def __len__(self) -> int: ...
+
+    def crops(self, plan: CropPlan, size: int) -> Tensor:
+        """Cut weak views, uint8 (n, 3, size, size): reflect-pad by 4, crop, flip."""
+
+    def centre_crops(self, rows: Tensor, size: int) -> Tensor:
+        """Cut the evaluation views of `rows`, uint8 (n, 3, size, size)."""
+
+
+@dataclass(frozen=True)
+class PixelStore:
+    """All pixels in one flat buffer, image after image, row after row.
+
+    `pixels`: uint8 (P, 3); `offsets`: int64 (N,), the image's first pixel; `heights`, `widths`: int64 (N,). All on one
+    device. A memory-mapped buffer is a CPU tensor like any other.
+    """
+
+    pixels: Tensor
+    offsets: Tensor
+    heights: Tensor
+    widths: Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the pixels."""
+        return self.pixels.numel()
+
+    def to(self, device: torch.device) -> "PixelStore":
+        """Return the store with everything on `device`."""
+        return PixelStore(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+    def crops(self, plan: CropPlan, size: int) -> Tensor:
+        """Cut weak views, uint8 (n, 3, size, size): reflect-pad by 4, crop, flip."""
+        device = self.pixels.device
+        rows = plan.image.to(device)
+        heights, widths = self.heights[rows], self.widths[rows]
+        y = _crop_places(plan.y.to(device), heights, size)
+        x = _crop_places(plan.x.to(device), widths, size)
+        return self._gather(rows, y, torch.where(plan.flip.to(device)[:, None], x.flip(1), x), widths)
+
+    def centre_crops(self, rows: Tensor, size: int) -> Tensor:
+        """Cut the evaluation views of `rows`, uint8 (n, 3, size, size)."""
+        rows = rows.to(self.pixels.device)
+        heights, widths = self.heights[rows], self.widths[rows]
+        along = torch.arange(size, device=self.pixels.device)
+        # torchvision's CenterCrop rounds half to even, and so does torch.
+        y, x = (((sides - size) / 2.0).round().long()[:, None] + along for sides in (heights, widths))
+        return self._gather(rows, y, x, widths)
+
+    def _gather(self, rows: Tensor, y: Tensor, x: Tensor, widths: Tensor) -> Tensor:
+        """Pick the pixels at rows `y` (n, s) and columns `x` (n, s) of each image: one gather for a ragged batch."""
+        first = self.offsets[rows][:, None] + y * widths[:, None]
+        places = first[:, :, None] + x[:, None, :]
+        pixels = self.pixels.index_select(0, places.flatten())
+        return pixels.view(*places.shape, 3).permute(0, 3, 1, 2).contiguous()
+
+
+class FileStore:
+    """Images decoded each time that they are asked for, by threads: Pillow decodes outside Python's global lock.
+
+    Args:
+        paths: the image files, by position.
+        im_size: pixels of the short side after decoding.
+        workers: number of decoding threads.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, im_size: int, workers: int) -> None:
+        self._paths = paths
+        self._im_size = im_size
+        self._pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode")
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def crops(self, plan: CropPlan, size: int) -> Tensor:
+        """Cut weak views, uint8 (n, 3, size, size): reflect-pad by 4, crop, flip."""
+        first = torch.zeros(1, dtype=torch.int64)
+
+        def cut(row: int) -> Tensor:
+            one = plan[row : row + 1]
+            return self._decode(one.image).crops(dataclasses.replace(one, image=first), size)
+
+        return torch.cat(list(self._pool.map(cut, range(len(plan)))))
+
+    def centre_crops(self, rows: Tensor, size: int) -> Tensor:
+        """Cut the evaluation views of `rows`, uint8 (n, 3, size, size)."""
+        first = torch.zeros(1, dtype=torch.int64)
+        return torch.cat(list(self._pool.map(lambda row: self._decode(row).centre_crops(first, size), rows)))
+
+    def _decode(self, image: Tensor) -> PixelStore:
+        return pack([decode_image(self._paths[int(image)], self._im_size)])
+
+
+def pack(images: Sequence[np.ndarray]) -> PixelStore:
+    """Lay decoded images (h, w, 3) end to end."""
+    shapes = np.array([image.shape[:2] for image in images], dtype=np.int64).reshape(-1, 2)
+    pixels = [image.reshape(-1, 3) for image in images]
+    return store_from_shapes(torch.from_numpy(np.concatenate(pixels)), shapes)
+
+
+def store_from_shapes(pixels: Tensor, shapes: np.ndarray) -> PixelStore:
+    """Make a store of pixels (P, 3) that lie image after image, given their (height, width) pairs (N, 2)."""
+    sizes = shapes.astype(np.int64).prod(axis=1)
+    offsets = np.concatenate([[0], sizes.cumsum()[:-1]]) if len(sizes) else sizes
+    return PixelStore(
+        pixels=pixels,
+        offsets=torch.from_numpy(offsets),
+        heights=torch.from_numpy(shapes[:, 0].astype(np.int64)),
+        widths=torch.from_numpy(shapes[:, 1].astype(np.int64)),
+    )
+
+
+def _crop_places(fraction: Tensor, sides: Tensor, size: int) -> Tensor:
+    """Map the fractions (n,) to the pixels (n, size) of the crop along one side, reflected at the borders."""
+    places = sides + 2 * PAD - size + 1
+    start = (fraction * places).long() - PAD
+    at = (start[:, None] + torch.arange(size, device=fraction.device)).abs()
+    last = (sides - 1)[:, None]
+    return last - (last - at).abs()

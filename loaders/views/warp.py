@@ -1,0 +1,151 @@
+"""Rotation, shear and translation of batches of uint8 images, equal to Pillow's `Image.transform(..., BILINEAR)`.
+
+At a fixed magnitude an image size has ten affine maps. Where each output pixel comes from is computed once, in
+float64 and in the order of operations of Pillow's `Geometry.c`; warping is then four gathers and two lerps. `warp` does it to
+images that share a map, `warp_each` to images that each have their own.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from loaders.views.plan import Op
+
+FILL = 128
+# As many values are interpolated at a time, so that the float64 numbers in between stay in its caches.
+_CACHED_VALUES = 2**17
+_DEGREES = 30.0
+_SHEAR = 0.3
+WARPS = (Op.ROTATE, Op.SHEAR_X, Op.SHEAR_Y, Op.TRANSLATE_X, Op.TRANSLATE_Y)
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Where the P = H * W pixels of a warped image come from.
+
+    `near` and `far` hold flat positions of the upper and lower pair of neighbours, (2, P) int64, left one first.
+    `dx`, `dy`: float64 weights (P, 1), None where all are zero. `outside`: bool (P, 1), True where the fill shows.
+    """
+
+    near: Tensor
+    far: Tensor
+    dx: Tensor | None
+    dy: Tensor | None
+    outside: Tensor
+
+
+def warp(images: Tensor, op: Op, *, negative: bool) -> Tensor:
+    """Apply one affine map to a batch (N, 3, H, W) uint8 on the CPU; what comes from outside is (128, 128, 128)."""
+    taps = _taps(op, negative, *images.shape[2:])
+    # Pixel by pixel, all images side by side: a gather then copies runs of 3 * N bytes instead of single ones.
+    pixels = images.flatten(0, 1).flatten(1).t().contiguous()
+    at_once = max(1, _CACHED_VALUES // pixels.shape[1])
+    warped = torch.empty_like(pixels)
+    for first in range(0, len(pixels), at_once):
+        part = slice(first, first + at_once)
+        warped[part] = _interpolate(pixels, taps, part)
+    return warped.masked_fill_(taps.outside, FILL).t().contiguous().view_as(images)
+
+
+def _interpolate(pixels: Tensor, taps: Taps, part: slice) -> Tensor:
+    """Levels before truncation at a part of the P places; pixels (P, channels) uint8 -> (p, channels)."""
+
+    def row(places: Tensor) -> Tensor:
+        left = pixels.index_select(0, places[0, part])
+        return left if taps.dx is None else _lerp(left, pixels.index_select(0, places[1, part]), taps.dx[part])
+
+    upper = row(taps.near)
+    return upper if taps.dy is None else _lerp(upper, row(taps.far), taps.dy[part])
+
+
+def warp_each(images: Tensor, ops: Tensor, negative: Tensor) -> Tensor:
+    """Warp each image of (N, 3, H, W) uint8 by its own map: ops (N,) int64, negative (N,) bool; what is no warp is any warp."""
+    near, far, dx, dy, outside = (
+        part[2 * _slots(ops.device)[ops] + negative] for part in _all_taps(*images.shape[2:], ops.device)
+    )
+    flat = images.flatten(2)
+
+    def row(places: Tensor) -> Tensor:
+        left, right = (flat.gather(2, place.expand_as(flat)) for place in places.split(1, dim=1))
+        return _lerp(left, right, dx)
+
+    return _lerp(row(near), row(far), dy).to(torch.uint8).masked_fill_(outside, FILL).view_as(images)
+
+
+def _lerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+    """`start + (end - start) * weight` in float64."""
+    return end.double().sub_(start).mul_(weight).add_(start)
+
+
+def affine_matrix(op: Op, *, negative: bool, height: int, width: int) -> tuple[float, ...]:
+    """The six numbers of `Image.transform` that map an output pixel to where it comes from."""
+    sign = -1.0 if negative else 1.0
+    if op is Op.ROTATE:
+        return _rotation(sign * _DEGREES, height, width)
+    shift = sign * (width // 3)
+    return {
+        Op.SHEAR_X: (1.0, sign * _SHEAR, 0.0, 0.0, 1.0, 0.0),
+        Op.SHEAR_Y: (1.0, 0.0, 0.0, sign * _SHEAR, 1.0, 0.0),
+        Op.TRANSLATE_X: (1.0, 0.0, shift, 0.0, 1.0, 0.0),
+        Op.TRANSLATE_Y: (1.0, 0.0, 0.0, 0.0, 1.0, shift),
+    }[op]
+
+
+def _rotation(degrees: float, height: int, width: int) -> tuple[float, ...]:
+    """The matrix of `Image.rotate` about the image centre, rounded to 15 digits as Pillow does."""
+    angle = -math.radians(degrees % 360.0)
+    cos, sin = round(math.cos(angle), 15), round(math.sin(angle), 15)
+    minus_sin = round(-math.sin(angle), 15)
+    middle_x, middle_y = width / 2.0, height / 2.0
+    shift_x = cos * -middle_x + sin * -middle_y + 0.0
+    shift_y = minus_sin * -middle_x + cos * -middle_y + 0.0
+    return cos, sin, shift_x + middle_x, minus_sin, cos, shift_y + middle_y
+
+
+@functools.lru_cache(maxsize=64)
+def _taps(op: Op, negative: bool, height: int, width: int) -> Taps:
+    a, b, c, d, e, f = affine_matrix(op, negative=negative, height=height, width=width)
+    column = torch.arange(width, dtype=torch.float64).repeat(height) + 0.5
+    row = torch.arange(height, dtype=torch.float64).repeat_interleave(width) + 0.5
+    x, y = a * column + b * row + c, d * column + e * row + f
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    x, y = x - 0.5, y - 0.5
+    left, top = x.floor(), y.floor()
+    columns = [(left + step).clamp(0, width - 1).long() for step in (0, 1)]
+    # Below the last row and above the first Pillow reads one row only, which clamping makes of the two as well.
+    rows = [(top + step).clamp(0, height - 1).long() for step in (0, 1)]
+
+    def weights(fraction: Tensor) -> Tensor | None:
+        return fraction[:, None] if bool(fraction[inside].any()) else None
+
+    return Taps(
+        near=torch.stack([rows[0] * width + columns[0], rows[0] * width + columns[1]]),
+        far=torch.stack([rows[1] * width + columns[0], rows[1] * width + columns[1]]),
+        dx=weights(x - left),
+        dy=weights(y - top),
+        outside=~inside[:, None],
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _all_taps(height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
+    """The taps of all ten maps: near and far (10, 2, P), dx, dy and outside (10, 1, P)."""
+    maps = [_taps(op, negative, height, width) for op in WARPS for negative in (False, True)]
+    none = torch.zeros(height * width, 1, dtype=torch.float64)
+    parts = (
+        [taps.near for taps in maps],
+        [taps.far for taps in maps],
+        [(none if taps.dx is None else taps.dx).t() for taps in maps],
+        [(none if taps.dy is None else taps.dy).t() for taps in maps],
+        [taps.outside.t() for taps in maps],
+    )
+    return tuple(torch.stack(part).to(device) for part in parts)
+
+
+@functools.lru_cache
+def _slots(device: torch.device) -> Tensor:
+    """Place of each operation among the warps, 0 for others."""
+    return torch.tensor([WARPS.index(op) if op in WARPS else 0 for op in Op], device=device)

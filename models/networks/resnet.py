@@ -1,0 +1,56 @@
+"""torchvision's ResNet-18 and ResNet-50 as feature extractors, from scratch or from ImageNet weights."""
+
+import urllib.error
+from pathlib import Path
+
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
+
+from utils.errors import SemcoError
+from utils.files.tensors import check_tensors, read_tensors
+
+_NETWORKS = {
+    "resnet18": (resnet18, ResNet18_Weights.IMAGENET1K_V1),
+    "resnet50": (resnet50, ResNet50_Weights.IMAGENET1K_V1),
+}
+_REMEDY = "pass --imgnet-weights FILE with torchvision's weights, or --no-imgnet-pretrained to start from random ones"
+
+
+def build_resnet(name: str, *, pretrained: bool, weights_file: Path | None = None) -> tuple[nn.Module, int]:
+    """Build `resnet18` or `resnet50` without its last layer; return it and its number of features.
+
+    Args:
+        pretrained: start from ImageNet's weights, from `weights_file` or else from torchvision's cache or the network.
+
+    Raises:
+        SemcoError: the weights cannot be had, read, or do not fit.
+    """
+    build, weights = _NETWORKS[name]
+    network = build(weights=None)
+    if pretrained:
+        state = _download(name, weights) if weights_file is None else _read(weights_file, name)
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise SemcoError(f"the weights in {weights_file} are not torchvision's for {name}: {_REMEDY}") from error
+    num_features = network.fc.in_features
+    network.fc = nn.Identity()
+    return network, num_features
+
+
+def _download(name: str, weights) -> dict:
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        # RuntimeError is how torch.hub reports a file with the wrong digest.
+        raise SemcoError(
+            f"ImageNet weights of {name} are neither cached nor within reach ({error}): {_REMEDY}"
+        ) from error
+
+
+def _read(path: Path, name: str) -> dict[str, Tensor]:
+    state = read_tensors(path, what="--imgnet-weights", remedy=_REMEDY)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise SemcoError(f"the weights in {path} are not torchvision's for {name}: {_REMEDY}")
+    check_tensors(state, path, what="--imgnet-weights")
+    return state

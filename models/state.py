@@ -1,0 +1,83 @@
+"""A trainer's state as plain data, and back: what a checkpoint holds besides the facts on its run."""
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.history import Progressed
+from models.step.tally import NotFiniteError
+from models.trainer import Trainer
+from utils.errors import SemcoError
+
+
+def capture_state(trainer: Trainer) -> dict[str, Any]:
+    """Everything that a run needs to go on: tensors, numbers and strings only. This waits for the device.
+
+    Raises:
+        NotFiniteError: the run is broken, and its state worth nothing.
+    """
+    trainer.tally.check()
+    weights = [*trainer.model.parameters(), *trainer.ema.module.parameters()]
+    if not torch.stack(torch._foreach_norm(weights)).isfinite().all():
+        raise NotFiniteError(
+            f"the weights are no longer finite after step {int(trainer.tally.step) - 1}: lower --lr, or pass --no-amp"
+        )
+    return {
+        "model": trainer.model.state_dict(),
+        "ema": trainer.ema.module.state_dict(),
+        # Its momentum; its settings follow from the flags and the step.
+        "optimizer": trainer.optimizer.state_dict()["state"],
+        "number_format": trainer.precision.name,
+        "precision": trainer.precision.state_dict(),
+        "tally": trainer.tally.state_dict(),
+        "rng": _rng_state(trainer.device),
+        **trainer.progressed.state_dict(),
+    }
+
+
+def restore_state(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Put a trainer into the state that `capture_state` returned, on the trainer's own device.
+
+    Raises:
+        SemcoError: it belongs to another network, or is not what `capture_state` returns.
+    """
+    settings = trainer.optimizer.state_dict()["param_groups"]
+    try:
+        trainer.model.load_state_dict(state["model"])
+        trainer.ema.module.load_state_dict(state["ema"])
+        trainer.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
+        _check_momentum(trainer)
+        trainer.precision.load_state_dict(state["precision"])
+        trainer.tally.load_state_dict(state["tally"])
+        trainer.progressed = Progressed(**{entry.name: state[entry.name] for entry in fields(Progressed)})
+        _restore_rng(state["rng"], trainer.device)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise SemcoError(
+            f"the checkpoint does not fit this run ({reason}): use one that this run has written"
+        ) from error
+    trainer.renew_guard()
+
+
+def _check_momentum(trainer: Trainer) -> None:
+    """The optimiser itself takes up whatever it is given."""
+    for group in trainer.optimizer.param_groups:
+        for parameter in group["params"]:
+            if trainer.optimizer.state[parameter]["momentum_buffer"].shape != parameter.shape:
+                raise ValueError("momentum of another shape")
+
+
+def _rng_state(device: torch.device) -> dict[str, Tensor]:
+    """State of torch's generators. Nothing draws from them while training, but a layer that is added some day may."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def _restore_rng(state: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

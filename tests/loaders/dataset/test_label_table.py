@@ -1,0 +1,56 @@
+"""Label tables: rows in their order, and every row that makes no sense named."""
+
+import pandas as pd
+import pytest
+
+from loaders.dataset.label_table import read_label_table
+from utils.errors import SemcoError
+
+
+def _read(tmp_path, rows, columns=("id", "class")):
+    path = tmp_path / "labels_train.feather"
+    pd.DataFrame(rows, columns=list(columns)).to_feather(path)
+    return read_label_table(path)
+
+
+def test_rows_keep_their_order(tmp_path):
+    table = _read(tmp_path, [("b.png", "cat"), ("c.png", None), ("a.png", "ant"), ("d.png", "cat")])
+    assert table.ids == ["b.png", "c.png", "a.png", "d.png"]
+    assert table.classes == ["cat", None, "ant", "cat"]
+    assert table.class_names == ["ant", "cat"]
+
+
+def test_a_table_without_any_class(tmp_path):
+    assert _read(tmp_path, [("a.png", None), ("b.png", None)]).class_names == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "words"),
+    [
+        ([("a.png", "cat")], ("file", "class"), "lacks the column 'id' (it has file, class)"),
+        ([("a.png", "cat")], ("id", "label"), "lacks the column 'class'"),
+        ([], ("id", "class"), "is empty"),
+        ([("a.png", "cat"), ("a.png", "bee")], ("id", "class"), "names 'a.png' 2 times"),
+        ([("", "cat")], ("id", "class"), "row 0 has no file name"),
+        ([(None, "cat")], ("id", "class"), "row 0 has no file name"),
+        ([("../x.png", "cat")], ("id", "class"), "not inside the dataset folder"),
+        ([("/etc/passwd", "cat")], ("id", "class"), "not inside the dataset folder"),
+        ([("a\\b.png", "cat")], ("id", "class"), "not inside the dataset folder"),
+        ([("a.png", 3.5)], ("id", "class"), "has a class of type float, expected a name"),
+        ([("a.png", " ")], ("id", "class"), "has the class ' ', which is empty"),
+    ],
+)
+def test_tables_that_make_no_sense(tmp_path, rows, columns, words):
+    with pytest.raises(SemcoError) as caught:
+        _read(tmp_path, rows, columns)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_damaged_tables(tmp_path):
+    path = tmp_path / "labels_test.feather"
+    with pytest.raises(SemcoError, match=r"labels_test\.feather does not exist"):
+        read_label_table(path)
+    path.write_bytes(b"not feather")
+    with pytest.raises(SemcoError, match="cannot be read as feather"):
+        read_label_table(path)

@@ -1,0 +1,90 @@
+"""A few real steps are made and timed; the figures of an epoch and of a run follow from them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from loaders.batches import EvaluationBatch, TrainBatch
+from models.assemble import build_network, build_trainer
+from models.cost import RunCost, format_cost, measure_cost
+from utils.flags.parse import parse_config
+from utils.labels.grouping import group_labels
+from utils.labels.semantics import LabelSemantics
+from utils.processes.world import World
+
+CPU = torch.device("cpu")
+
+
+@dataclasses.dataclass
+class _Validation:
+    """Two batches of 4 that stand for 40 images."""
+
+    def __len__(self):
+        return 40
+
+    def __iter__(self):
+        for _ in range(2):
+            yield EvaluationBatch(torch.zeros(4, 3, 16, 16), torch.zeros(4, dtype=torch.int64))
+
+
+def _trainer():
+    flags = [
+        "--batch-size",
+        "4",
+        "--n-imgs-per-epoch",
+        "200",
+        "--wres-n",
+        "10",
+        "--wres-k",
+        "1",
+        "--bn-momentum",
+        "0.1",
+    ]
+    config = parse_config(["--train-split-pickle", "x", "--no-amp", *flags])
+    vectors = np.eye(7, dtype=np.float32)
+    semantics = LabelSemantics(matches=(), vectors=vectors, grouping=group_labels(vectors), warnings=())
+    world = World(0, 1, CPU)
+    network = build_network(config, semantics, world=world)
+    return build_trainer(config, network, semantics, world=world, sample=torch.zeros(4, 3, 16, 16))
+
+
+def _epochs(seen):
+    def epoch(number):
+        for _ in range(2):
+            seen.append(number)
+            yield TrainBatch(torch.randn(12, 3, 16, 16), torch.zeros(4, dtype=torch.int64))
+
+    return epoch
+
+
+def test_measure():
+    trainer, seen = _trainer(), []
+    before = [parameter.clone() for parameter in trainer.model.parameters()]
+    cost = measure_cost(trainer, _epochs(seen), _Validation())
+    # Epochs that are shorter than the measurement are followed by others.
+    assert seen == [0, 0, 1, 1]
+    assert cost.step_seconds > 0
+    assert cost.epoch_seconds == pytest.approx(50 * cost.step_seconds)
+    assert cost.evaluation_seconds > 0
+    assert 50 * 2**20 < cost.memory < 2**40
+    assert not all(torch.equal(*pair) for pair in zip(before, trainer.model.parameters(), strict=True))
+    assert trainer.progressed.history == []
+
+
+@pytest.mark.gpu
+def test_memory_of_the_gpu():
+    torch.empty(2**28, dtype=torch.uint8, device="cuda")
+    from models.cost import _peak_memory
+
+    assert _peak_memory(torch.device("cuda")) >= 2**28
+
+
+def test_format():
+    cost = RunCost(step_seconds=0.0123, epoch_seconds=59.0, evaluation_seconds=1.0, memory=3 * 2**29)
+    text = format_cost(cost, epochs=300)
+    assert text == (
+        "cost: 1.50 GiB of memory at most; 12.3 ms a step, 59.0 s an epoch and 1.0 s to evaluate it, 5 h 00 min for 300 epochs"
+    )
+    assert "2 min for 2 epochs" in format_cost(cost, epochs=2)

@@ -1,0 +1,78 @@
+"""A trainer's state survives a checkpoint, and nothing else is taken for one."""
+
+import pytest
+import torch
+
+from models.state import capture_state, restore_state
+from models.step.tally import NotFiniteError
+from tests.support.tiny_trainer import tiny_trainer
+from utils.errors import SemcoError
+from utils.run.checkpoint import load_checkpoint, save_checkpoint
+
+
+def _step(trainer, step):
+    generator = torch.Generator().manual_seed(step)
+    trainer.model.train()
+    trainer.train_step(
+        torch.randn(10, 3, 16, 16, generator=generator), torch.randint(0, 3, (2,), generator=generator), step=step
+    )
+
+
+@pytest.mark.parametrize("most_skipped", [0, 5])
+def test_a_copy_goes_on_alike(tmp_path, most_skipped):
+    trainer, copy = tiny_trainer(most_skipped=most_skipped), tiny_trainer(seed=1, most_skipped=most_skipped)
+    for step in range(3):
+        _step(trainer, step)
+    trainer.progressed.steps, trainer.progressed.seconds = 3, 1.5
+    save_checkpoint(tmp_path / "last.pth", capture_state(trainer))
+    torch.rand(5)  # the generator moves on, and must come back
+    restore_state(copy, load_checkpoint(tmp_path / "last.pth"))
+    drawn = torch.rand(5)
+    restore_state(copy, load_checkpoint(tmp_path / "last.pth"))
+    assert torch.equal(torch.rand(5), drawn)
+    assert copy.progressed == trainer.progressed
+    for one in (trainer, copy):
+        for step in range(3, 6):
+            _step(one, step)
+    for mine, theirs in (
+        (trainer.model, copy.model),
+        (trainer.ema.module, copy.ema.module),
+    ):
+        for name, value in mine.state_dict().items():
+            assert torch.equal(value, theirs.state_dict()[name]), name
+    assert copy.tally.read() == trainer.tally.read()
+
+
+def test_the_learning_rate_of_a_checkpoint_is_not_taken_over():
+    trainer, copy = tiny_trainer(), tiny_trainer(seed=1)
+    _step(trainer, 9)
+    restore_state(copy, capture_state(trainer))
+    assert copy.optimizer.param_groups[0]["lr"] == 0.05
+
+
+def test_broken_weights_are_not_captured():
+    trainer = tiny_trainer()
+    with torch.no_grad():
+        trainer.ema.module.fc_classes.bias[0] = float("nan")
+    with pytest.raises(NotFiniteError, match="weights are no longer finite"):
+        capture_state(trainer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {}}, {"ema": {"w": 1}}, {"optimizer": {0: {"momentum_buffer": torch.zeros(1)}, 99: {}}}, {"optimizer": 5},
+        {"optimizer": {}},
+        {"tally": {}}, {"tally": {"sums": "no"}}, {"rng": {}}, {"rng": {"cpu": torch.zeros(3)}}, {"precision": None, "rng": None},
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_one_line(change):
+    trainer = tiny_trainer()
+    _step(trainer, 0)
+    with pytest.raises(SemcoError, match="does not fit this run"):
+        restore_state(tiny_trainer(), {**capture_state(trainer), **change})
+
+
+def test_another_network():
+    with pytest.raises(SemcoError, match="does not fit this run"):
+        restore_state(tiny_trainer(classes=4), capture_state(tiny_trainer()))

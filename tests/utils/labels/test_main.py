@@ -1,0 +1,112 @@
+"""The two commands of `python -m utils.labels`."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support.project import ROOT
+from utils.files.pickles import dump_pickle
+from utils.labels.__main__ import main
+from utils.words.word_vectors import open_word_vectors
+
+TERMS = ("apple", "hen", "tree", "fish", "golf_cart")
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(len(TERMS), 5)).astype(np.float32)
+    dump_pickle(tmp_path / "in.pkl", dict(zip(TERMS, rows, strict=True)))
+    return tmp_path / "in.pkl"
+
+
+def _match(tmp_path, vectors, names, *flags):
+    (tmp_path / "names.txt").write_text("\n".join(names), encoding="utf-8")
+    return main(["match", "--classes", str(tmp_path / "names.txt"), "--word-vec-path", str(vectors), *flags])
+
+
+def test_convert(tmp_path, vectors, capsys):
+    assert main(["convert", str(vectors), str(tmp_path / "out.txt"), "--dim", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 of 5 principal components explain " in shown
+    assert "5 terms of 2 dimensions" in shown
+    assert open_word_vectors(tmp_path / "out.txt").dim == 2
+
+
+def test_convert_some_terms(tmp_path, vectors, capsys):
+    (tmp_path / "terms.txt").write_text("hen\n\nxyz\nfish\nhen\n")
+    flags = ["--terms", str(tmp_path / "terms.txt"), "--format", "glove"]
+    assert main(["convert", str(vectors), str(tmp_path / "out.txt"), *flags]) == 0
+    assert "1 of 3 terms have no vector: 'xyz'" in capsys.readouterr().err
+    assert open_word_vectors(tmp_path / "out.txt").terms == ["hen", "fish"]
+
+
+def test_match(tmp_path, vectors, capsys):
+    assert _match(tmp_path, vectors, ["red apple", "hen", "golfcart"], "--eps", "0") == 0
+    shown = capsys.readouterr().out
+    assert "3 classes in 3 groups" in shown
+    assert "golfcart" in shown
+    assert "edit1" in shown
+
+
+def test_every_unmatched_name_is_shown(tmp_path, vectors, capsys):
+    assert _match(tmp_path, vectors, ["hen", "golfing carte", "xyzzy"]) == 2
+    shown = capsys.readouterr()
+    assert "1 classes in 1 groups" in shown.out
+    assert "no term: golfing carte; nearest: golf_cart" in shown.out
+    assert "no term: xyzzy; nearest: " in shown.out
+    assert shown.err.count("error: 2 of 3 class names match no word vector") == 1
+    (tmp_path / "terms.csv").write_text("golfing carte,golf_cart\nxyzzy,hen\n")
+    flags = ["--label-terms", str(tmp_path / "terms.csv")]
+    assert _match(tmp_path, vectors, ["hen", "golfing carte", "xyzzy"], *flags) == 0
+    assert "share the term 'hen'" in capsys.readouterr().err
+
+
+def test_no_name_matches(tmp_path, vectors, capsys):
+    assert _match(tmp_path, vectors, ["qqqqq", "xyzzy"]) == 2
+    assert "error: 2 of 2 class names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["convret"], "convret"),
+        (["convert", "IN"], "OUT"),
+        (["convert", "gone.txt", "out.pkl"], "gone.txt do not exist"),
+        (["convert", "IN", "out.xyz"], "let it end in one of"),
+        (["convert", "IN", "out.pkl", "--dim", "0"], "whole number from 1"),
+        (["convert", "IN", "out.pkl", "--dim", "6"], "ask for fewer"),
+        (["convert", "IN", "out.pkl", "--format", "npz"], "npz"),
+        (["convert", "IN", "out.pkl", "--terms", "gone.txt"], "cannot read gone.txt"),
+        (["convert", "IN", "out.pkl", "--dims", "3"], "unknown flag --dims, did you mean --dim?"),
+        (["match", "--classes", "gone.txt", "--word-vec-path", "IN"], "cannot read gone.txt"),
+        (["match", "--word-vec-path", "IN"], "--classes"),
+        (["match", "--classes", "IN", "--word-vec-path", "IN"], "expected a list of class names"),
+        (["match", "--classes", "IN", "--word-vec-path", "IN", "--eps", "3"], "--eps is 3"),
+    ],
+)
+def test_mistakes(tmp_path, vectors, arguments, words, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(vectors) if word == "IN" else word for word in arguments]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert words in shown
+    assert shown.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.pkl"]
+
+
+def test_word_vectors_are_required(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("SEMCO_WV_PATH", raising=False)
+    assert main(["match", "--classes", "names.txt"]) == 2
+    assert "SEMCO_WV_PATH" in capsys.readouterr().err
+
+
+def test_the_module_can_be_run(tmp_path, vectors):
+    done = subprocess.run(
+        [sys.executable, "-m", "utils.labels.__main__", "convert", str(vectors), str(tmp_path / "out.csv")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert open_word_vectors(tmp_path / "out.csv").terms == list(TERMS)

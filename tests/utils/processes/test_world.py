@@ -1,0 +1,158 @@
+"""Several processes train one network: what is equal in all of them, what one of them writes, how they end together."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import run_semco
+from tests.support.run_equality import assert_equal_runs, records_without_times
+from tests.support.several_processes import PROGRAM, launched, together, watched
+from tests.support.tiny_runs import flags_for
+from utils.errors import SemcoError
+from utils.processes.world import World, join_world
+
+STEPS = 40  # an epoch; the processes agree every 20 steps
+
+
+def flags(root: Path, output: Path, *more: str, steps: int = STEPS) -> list[str]:
+    shape = ("--batch-size", "2", "--n-imgs-per-epoch", str(2 * steps), "--ema-alpha", "0.9", "--thr-emb", "0.9")
+    return flags_for(root, output, *shape, *more)
+
+
+def only_run(output: Path) -> Path:
+    (folder,) = output.glob("tiny/x14/*")
+    return folder
+
+
+def assert_equal_weights(output: Path) -> None:
+    """Parameters, and the average with its running statistics, must have the same bits in both processes."""
+    one, two = (torch.load(output / f"rank{rank}.pth", weights_only=True) for rank in range(2))
+    for part, tensors in one.items():
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, two[part][name]), (part, name)
+
+
+_TALK = """
+import json, pathlib, sys, time, torch
+from utils.processes.world import join_world
+world = join_world("cpu", parallel=True)
+found = {"rank": world.rank, "size": world.size, "is_main": world.is_main}
+found["sum"] = world.sum(torch.tensor([1.0, world.rank])).tolist()
+found["agreed"] = world.agree(2**40 + world.rank)
+tensor = torch.full((3,), float(world.rank))
+world.share([tensor])
+found["shared"] = tensor.tolist()
+file = pathlib.Path(sys.argv[1])
+with world.main_first():
+    found["there"] = file.exists()
+    if world.is_main:
+        time.sleep(0.5)
+        file.touch()
+world.leave()
+print(json.dumps(found))
+"""
+
+
+def test_processes_talk(tmp_path):
+    ended = together("-c", _TALK, str(tmp_path / "file"))
+    assert [process.returncode for process in ended] == [0, 0], ended
+    common = {"size": 2, "sum": [2.0, 1.0], "agreed": 2**40, "shared": [0.0] * 3}
+    assert [json.loads(process.stdout) for process in ended] == [
+        {"rank": rank, "is_main": rank == 0, "there": rank == 1, **common} for rank in range(2)
+    ]
+
+
+def test_one_process_talks_to_itself():
+    world = join_world("cpu", parallel=True)
+    tensor = torch.arange(3.0)
+    assert world == World(rank=0, size=1, device=torch.device("cpu"))
+    assert (world.agree(7), world.sum(tensor) is tensor) == (7, True)
+    with world.main_first():
+        world.share([tensor])
+    world.leave()
+    assert tensor.tolist() == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("frozen", [True, False])
+def test_two_processes_train_one_network(tiny_dataset, tmp_path, frozen):
+    """With a frozen backbone no batch statistics depend on how a batch is shared: one process must find the same."""
+
+    def flags_to(output: Path, *more: str) -> list[str]:
+        return flags(tiny_dataset, output, *(["--freeze-backbone"] if frozen else []), *more, steps=4)
+
+    main, other = together(*watched(*flags_to(tmp_path)))
+    assert (main.returncode, other.returncode) == (0, 0), main.stderr + other.stderr
+    assert other.stdout == other.stderr == ""
+    folder = only_run(tmp_path)
+    assert json.loads((folder / "config.json").read_text())["resolved"]["processes"] == 2
+    assert [record["epoch"] for record in records_without_times(folder)] == [1, 2]
+    assert_equal_weights(tmp_path)
+    # A single process can take up the checkpoint, and finds nothing left to do.
+    assert run_semco.main(flags_to(tmp_path, "--resume", str(folder))) == 0
+    if frozen:
+        assert run_semco.main(flags_to(tmp_path / "alone")) == 0
+        alone = records_without_times(only_run(tmp_path / "alone"))
+        for two, one in zip(records_without_times(folder), alone, strict=True):
+            assert two == pytest.approx(one, rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_dataset, tmp_path_factory):
+    """The run folder of two processes that nothing interrupted."""
+    output = tmp_path_factory.mktemp("whole")
+    assert [process.returncode for process in together(*watched(*flags(tiny_dataset, output)))] == [0, 0]
+    return only_run(output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "kept"), [(5, 20), (STEPS + 25, STEPS)])
+def test_a_signal_to_one_process_stops_both(tiny_dataset, whole, tmp_path, step, kept):
+    ended = together(*watched(*flags(tiny_dataset, tmp_path), rank=1, step=step, action="stop"))
+    assert [process.returncode for process in ended] == [143, 143]
+    assert f"saved after {step // STEPS} epochs and {kept} steps" in ended[0].stdout
+    ended = together(*watched(*flags(tiny_dataset, tmp_path, "--resume", "auto")))
+    assert [process.returncode for process in ended] == [0, 0], ended
+    assert_equal_runs(whole, only_run(tmp_path))
+    assert_equal_weights(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_signal_to_torchrun_stops_both(tiny_dataset, whole, tmp_path):
+    stopped = launched(*watched(*flags(tiny_dataset, tmp_path), rank=0, step=STEPS + 5, action="stop launcher"))
+    assert stopped.returncode != 0
+    assert "saved after 1 epochs and 20 steps" in stopped.stdout
+    assert not (only_run(tmp_path) / "summary.json").exists()
+    assert launched(*watched(*flags(tiny_dataset, tmp_path, "--resume", "auto"))).returncode == 0
+    assert_equal_runs(whole, only_run(tmp_path))
+
+
+def test_a_mistake_is_one_line_of_each(tiny_dataset, tmp_path):
+    output = tmp_path / "runs"
+    for process in together(PROGRAM, *flags(tiny_dataset, output, "--word-vec-path", "nowhere")):
+        assert (process.returncode, process.stdout) == (2, "")
+        assert process.stderr.startswith("error: word vectors nowhere do not exist")
+        assert process.stderr.count("\n") == 1
+    assert not output.exists()
+
+
+def test_a_process_that_fails_alone_ends_the_other(tiny_dataset, tmp_path):
+    main, other = together(*watched(*flags(tiny_dataset, tmp_path), rank=0, step=3, action="fail"))
+    assert main.returncode == 2
+    assert main.stderr.splitlines()[-1] == "error: this process alone"
+    assert other.returncode not in (0, None)
+
+
+@pytest.mark.parametrize(("size", "words"), [("two", "expected a number"), ("0", "expected"), ("2", "but not RANK")])
+def test_an_environment_that_makes_no_sense(monkeypatch, size, words):
+    monkeypatch.setenv("WORLD_SIZE", size)
+    with pytest.raises(SemcoError, match=words):
+        join_world("cpu", parallel=True)
+
+
+def test_torchrun_and_no_parallel_contradict_each_other(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SemcoError, match="--no-parallel under torchrun with 2 processes"):
+        join_world("cpu", parallel=False)

@@ -1,0 +1,198 @@
+"""The run folder: configuration, label groups, metrics, log, TensorBoard events, checkpoints, pictures."""
+
+import datetime
+import functools
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from utils.errors import SemcoError
+from utils.files.atomic import write_error, write_text
+from utils.files.lock import FolderLock
+from utils.flags.config import Config
+from utils.labels.semantics import LabelSemantics, write_label_groups
+from utils.metrics import summarise
+from utils.run.checkpoint import BEST, LAST, PREVIOUS, save_checkpoint
+from utils.run.environment import environment
+from utils.run.events import EventLog
+from utils.run.log import RunLog
+from utils.run.resume import ResumePoint
+
+LOGGER = logging.getLogger("semco")
+Method = TypeVar("Method", bound=Callable[..., None])
+
+
+def _in_writer(method: Method) -> Method:
+    """Make a method do nothing in processes that do not write."""
+
+    @functools.wraps(method)
+    def guarded(self: "RunDir", *arguments: Any, **named: Any) -> None:
+        if self._writes:
+            method(self, *arguments, **named)
+
+    return guarded  # type: ignore[return-value]
+
+
+class RunDir:
+    """A run's folder and its records; every file but the log and the events appears whole or not at all.
+
+    Args:
+        num_labelled: number of labelled images, part of the folder's name.
+        writes: false in all but one of several processes, for which every method does nothing.
+        resumed: the checkpoint from which a run goes on, in the folder where it lies.
+
+    Raises:
+        SemcoError: the folder cannot be made or written, or another run is at work in it.
+    """
+
+    def __init__(
+        self, config: Config, *, num_labelled: int, writes: bool = True, resumed: ResumePoint | None = None
+    ) -> None:
+        self._writes = writes
+        if not writes:
+            return
+        history = resumed.content["history"] if resumed else []
+        if resumed:
+            self.path, self._lock = resumed.folder, resumed.lock
+        else:
+            self.path = create_run_folder(
+                config.output_dir, dataset=config.dataset_name, num_labelled=num_labelled, seed=config.seed
+            )
+            self._lock = FolderLock(self.path)
+        try:
+            self._log = RunLog(self.path / "train.log")
+        except OSError as error:
+            raise write_error(self.path / "train.log", error) from error
+        self._write_metrics(history)
+        self._events = EventLog(self.path / "tensorboard", history)
+        LOGGER.info("run folder: %s", self.path)
+
+    @_in_writer
+    def write_config(self, config: Config, *, resolved: dict[str, Any]) -> None:
+        """Write config.json: the flags, what was decided from them, versions and machine."""
+        content = {"flags": config.as_json(), "resolved": resolved, "environment": environment()}
+        self._write("config.json", json.dumps(content, indent=2) + "\n")
+
+    @_in_writer
+    def write_labels(self, semantics: LabelSemantics) -> None:
+        """Write label_groups.csv."""
+        self._check()
+        write_label_groups(self.path / "label_groups.csv", semantics)
+
+    @_in_writer
+    def write_epoch(self, state: dict[str, Any], *, is_best: bool) -> None:
+        """Record the newest epoch of `state["history"]` and keep the state: last.pth and, if it is the best, best.pth."""
+        history = state["history"]
+        LOGGER.info("%s", format_epoch(history[-1]))
+        # In this order a run that is killed in between finds itself before the epoch's end, and writes all of it again.
+        if is_best:
+            self._check()
+            save_checkpoint(self.path / BEST, state)
+        self.save(state)
+        self._write_metrics(history)
+        self._events.send(history[-1])
+
+    @_in_writer
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep the state: last.pth, and what was last.pth as previous.pth."""
+        self._check()
+        save_checkpoint(self.path / LAST, state, keep_as=self.path / PREVIOUS)
+
+    @_in_writer
+    def write_summary(self, history: list[dict[str, Any]], best_epoch: int) -> None:
+        """Write summary.json: last epoch, best epoch, median of the last 20."""
+        self._write("summary.json", json.dumps(summarise(history, best_epoch), indent=2) + "\n")
+
+    def last_checkpoint(self) -> str:
+        """Say where the newest checkpoint is."""
+        if not self._writes:
+            return "the main process names the last checkpoint"
+        there = next((self.path / name for name in (LAST, PREVIOUS) if (self.path / name).exists()), None)
+        return f"the last good checkpoint is {there}" if there else "there is no checkpoint yet"
+
+    @_in_writer
+    def draw_pictures(self, semantics: LabelSemantics) -> None:
+        """Draw the learning curves and the label groups."""
+        from utils.pictures.__main__ import plot_label_groups, plot_learning_curves
+
+        pictures = [plot_learning_curves(self.path), plot_label_groups(self.path, semantics)]
+        LOGGER.info("pictures: %s", ", ".join(str(path) for path in pictures))
+
+    def _write_metrics(self, history: list[dict[str, Any]]) -> None:
+        self._write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
+
+    def _write(self, name: str, text: str) -> None:
+        self._check()
+        write_text(self.path / name, text)
+
+    def _check(self) -> None:
+        """A folder that has vanished must not be made anew, on whatever lies under a lost mount."""
+        if not self.path.is_dir():
+            raise SemcoError(
+                f"the run folder {self.path} has vanished: bring its disk back, then go on with --resume, or start anew"
+            )
+
+    def __enter__(self) -> "RunDir":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if self._writes:
+            self._events.close()
+            self._log.close(error)
+            self._lock.release()
+
+
+def format_epoch(record: dict[str, Any]) -> str:
+    """One line on an epoch for the screen."""
+    return (
+        f"epoch {record['epoch']:>4}  loss {record['loss']:7.4f}  "
+        f"confident: class {record['mask_rate']:6.1%}, embedding {record['emb_mask_rate']:6.1%}  "
+        f"top-1: class {record['top1']:5.2f}%, embedding {record['top1_emb']:5.2f}%, both {record['top1_combined']:5.2f}%  "
+        f"{record['images_per_second']:,.0f} images/s, {record['seconds']:.1f} s"
+    )
+
+
+def check_output_folder(output_dir: Path) -> None:
+    """Find out before hours of preparation whether run folders can be made in `output_dir`.
+
+    Raises:
+        SemcoError: it cannot be written, or is no folder.
+    """
+    path = output_dir.absolute()
+    existing = next(parent for parent in (path, *path.parents) if os.path.lexists(parent))
+    if not existing.is_dir():
+        kind = "is a file, not a folder" if existing.exists() else "is a link that leads nowhere"
+        raise SemcoError(f"--output-dir {output_dir}: {existing} {kind}; choose another one")
+    try:
+        # Rights do not tell everything: nothing can be made in /proc, for example.
+        Path(tempfile.mkdtemp(prefix=".semco-", dir=existing)).rmdir()
+    except OSError as error:
+        raise SemcoError(f"--output-dir {output_dir}: {existing} may not be written; choose another folder") from error
+
+
+def create_run_folder(output_dir: Path, *, dataset: str, num_labelled: int, seed: int) -> Path:
+    """Make `<output>/<dataset>/x<labels>/<time>-seed<seed>`, with a number behind it if that is taken.
+
+    Raises:
+        SemcoError: the folder cannot be made or written.
+    """
+    parent = output_dir / dataset / f"x{num_labelled}"
+    name = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-seed{seed}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 1000):
+            path = parent / (name if attempt == 1 else f"{name}-{attempt}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            if not os.access(path, os.W_OK):
+                raise PermissionError(13, "permission denied")
+            return path
+    except OSError as error:
+        raise write_error(parent, error) from error
+    raise RuntimeError(f"a thousand runs in {parent} within a second")
