@@ -13,7 +13,7 @@ import run_semco
 from models import evaluate
 from models.trainer import Trainer
 from tests.support.run_equality import assert_equal_runs, records_without_times
-from utils import run_dir
+from utils.run import folder as run_dir
 from utils.run.checkpoint import load_checkpoint
 from utils.run.folder import RunDir
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from loaders import decode_pool, pixel_cache
+from loaders.pixels import cache as pixel_cache
+from loaders.pixels import decode_pool
 from loaders.pixels.cache import StoreRequest, open_store
 from loaders.pixels.store import FileStore, PixelStore
 from tests.support.sample_images import photo_crops

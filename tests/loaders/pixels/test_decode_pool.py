@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from loaders import decode_pool
+from loaders.pixels import decode_pool
 from loaders.pixels.decode_pool import decode_all
 from tests.support.project import ROOT
 from utils.errors import SemcoError
@@ -18,7 +18,7 @@ from utils.errors import SemcoError
 _DECODE_FOR_EVER = """
 import sys
 from pathlib import Path
-from loaders import decode_pool
+from loaders.pixels import decode_pool
 if __name__ == "__main__":
     decode_pool._WORTH_PROCESSES = 1
     for _ in decode_pool.decode_all([Path(sys.argv[1])] * 10**6, 32, workers=2):

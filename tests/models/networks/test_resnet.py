@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 
-from models import resnet
+from models.networks import resnet
 from models.networks.two_head import build_model
 from utils.errors import SemcoError
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import precision
 from models.networks.two_head import build_model
+from models.step import precision
 from models.step.precision import ApexPrecision, TorchPrecision, choose_dtype, import_apex_amp, measure_bfloat16_gain
 from utils.errors import SemcoError
 

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from utils import atomic
 from utils.errors import SemcoError
+from utils.files import atomic
 from utils.files.atomic import atomic_path, write_bytes, write_text
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import run_semco
-from utils import launch as launch_module
+from utils.processes import launch as launch_module
 from utils.processes.launch import Outcome, launch
 from utils.processes.signals import Stopped, StopRequest
 

@@ -1,6 +1,6 @@
 """Versions and machine are recorded, with or without git."""
 
-from utils import environment as module
+from utils.run import environment as module
 from utils.run.environment import environment
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from tests.support.run_equality import read_events
-from utils import run_dir
 from utils.errors import SemcoError
 from utils.files.lock import FolderLock
 from utils.flags.parse import parse_config
 from utils.labels.grouping import Grouping
 from utils.labels.matching import LabelMatch
 from utils.labels.semantics import LabelSemantics
+from utils.run import folder as run_dir
 from utils.run.checkpoint import load_checkpoint
 from utils.run.folder import RunDir, check_output_folder, create_run_folder
 from utils.run.log import logging_for

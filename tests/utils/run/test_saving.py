@@ -6,9 +6,9 @@ import types
 import pytest
 import torch
 
-from utils import safe_points
 from utils.processes.signals import Stopped
 from utils.processes.world import World
+from utils.run import saving as safe_points
 from utils.run.saving import SafePoints
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
