@@ -56,7 +56,7 @@ def test_a_run_measures_once_however_pixels_are_kept(tmp_path):
 @pytest.mark.usefixtures("no_pictures")
 def test_where_nothing_may_be_written_statistics_are_measured_each_time(tmp_path, monkeypatch):
     make_dataset(tmp_path / "data", "toy", ("ant", "bee"), train=6, test=2)
-    for module in ("pixel_cache", "training_data"):
+    for module in ("pixels.cache", "training_data"):
         monkeypatch.setattr(f"loaders.{module}.can_hold", lambda *_: False)
     assert split_and_train(tmp_path, "toy")["statistics"] == "computed from the training images"
     assert not (tmp_path / "data" / "toy" / ".cache").exists()

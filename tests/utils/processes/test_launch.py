@@ -115,7 +115,7 @@ def test_signals_are_handed_on(tmp_path, number):
 def test_processes_end_with_a_killed_launcher(tmp_path):
     program = (
         "import functools, pathlib, sys\n"
-        "from tests.test_launch import _until_a_signal\n"
+        "from tests.utils.processes.test_launch import _until_a_signal\n"
         "from utils.processes.launch import launch\n"
         "from utils.processes.signals import StopRequest\n"
         "if __name__ == '__main__':\n"
