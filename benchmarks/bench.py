@@ -12,8 +12,7 @@ import torch
 
 from benchmarks import bench_startup, bench_training, bench_views
 from benchmarks.results_file import write_results
-from benchmarks.workload import build_workload
-from models.step.precision import choose_dtype, measure_bfloat16_gain
+from models.step.precision import choose_dtype
 
 _DATASET_SIZES = [1_000, 10_000, 100_000, 1_000_000]
 
@@ -41,7 +40,7 @@ def main() -> None:
     )
     values = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = getattr(torch, values.dtype) if values.dtype else _best_dtype(device)
+    dtype = getattr(torch, values.dtype) if values.dtype else choose_dtype(torch.device(device), "auto")
     known = sections(device, dtype, values.repetitions)
     if unknown := set(values.only or ()) - set(known):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(known)}")
@@ -62,16 +61,6 @@ def show(title: str, content: Any, depth: int = 0) -> None:
     print("  " * depth + str(title))
     for name, value in content.items():
         show(name, value, depth + 1)
-
-
-def _best_dtype(device: str) -> torch.dtype:
-    """The number format that a training here would choose, by capability and by one timed step."""
-
-    def bfloat16_gain() -> float:
-        work = build_workload(device)
-        return measure_bfloat16_gain(work.trainer.model, next(iter(work.batches())).images[:64])
-
-    return choose_dtype(torch.device(device), "auto", bfloat16_gain=bfloat16_gain)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from models.step.precision import (
     TorchPrecision,
     choose_dtype,
     import_apex_amp,
-    measure_bfloat16_gain,
 )
 from models.trainer import Method, StepComputation, Trainer
 from utils.errors import SemcoError, one_line
@@ -86,7 +85,7 @@ def build_trainer(
         model, optimizer = amp.initialize(model, optimizer, opt_level="O1", verbosity=0)
         precision = ApexPrecision(amp)
     else:
-        precision = TorchPrecision(device, _choose_dtype(config, model, sample, world=world))
+        precision = TorchPrecision(device, choose_dtype(device, config.amp_dtype) if config.amp else torch.float32)
     LOGGER.info("computing in %s on %s", precision.name, _device_name(device))
     return Trainer(
         network=_for_several_processes(torch.compile(model) if config.compile else model, world),
@@ -150,19 +149,6 @@ def _build_network(config: Config, *, num_classes: int, embedding_dim: int) -> n
             if names := getattr(report, what):
                 LOGGER.warning("%s in the checkpoint, not loaded: %s", what, one_line(", ".join(names)))
     return model
-
-
-def _choose_dtype(config: Config, model: nn.Module, sample: Tensor, *, world: World) -> torch.dtype:
-    if not config.amp:
-        return torch.float32
-
-    def bfloat16_gain() -> float:
-        # In hundredths, as the main process has timed it: all must choose the same.
-        gain = world.agree(round(100 * measure_bfloat16_gain(model, sample))) / 100
-        LOGGER.info("bfloat16 is %.2f times as fast as float32 here", gain)
-        return gain
-
-    return choose_dtype(sample.device, config.amp_dtype, bfloat16_gain=bfloat16_gain)
 
 
 def _capture(config: Config, precision: Precision) -> Callable[[StepComputation], StepComputation]:

@@ -1,22 +1,16 @@
 """Mixed precision behind one interface, so that the training step has one path whatever computes it."""
 
 import contextlib
-import copy
 import importlib
 import importlib.util
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from utils.errors import SemcoError
-
-# Below this gain the shorter numbers are not worth their rounding, and a noisy machine must not flip the choice.
-_WORTHWHILE = 1.15
 
 
 class Precision(Protocol):
@@ -126,35 +120,20 @@ def import_apex_amp() -> Any:
     raise SemcoError(f"--amp-backend apex: the installed apex is another project of that name, not NVIDIA's; {remedy}")
 
 
-def choose_dtype(device: torch.device, wanted: str, *, bfloat16_gain: Callable[[], float]) -> torch.dtype:
-    """Pick the number format of mixed precision for a device.
+def choose_dtype(device: torch.device, wanted: str) -> torch.dtype:
+    """Choose the number format of mixed precision by what the device can do, so that equal machines always choose alike.
+
+    Nothing is timed: a busy machine would time noise, and the run would compute other numbers.
 
     Args:
         wanted: `bfloat16`, `float16` or `auto`: bfloat16 on GPUs from compute capability 8.0 on, float16 on older ones; on
-            a CPU bfloat16 where it has instructions for it and they make a step faster, else float32.
-        bfloat16_gain: measures how many times as fast as float32 it is here; called only where the choice hangs on it.
+            a CPU bfloat16 where it has instructions for it, else float32.
     """
     if wanted != "auto":
         return getattr(torch, wanted)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    return torch.bfloat16 if _cpu_computes_bfloat16() and bfloat16_gain() >= _WORTHWHILE else torch.float32
-
-
-def measure_bfloat16_gain(model: nn.Module, images: Tensor) -> float:
-    """Time one forward and backward pass in float32 and in bfloat16 on a copy of `model`; return the ratio."""
-    model = copy.deepcopy(model).train()
-
-    def seconds(dtype: torch.dtype) -> float:
-        start = time.perf_counter()
-        with TorchPrecision(images.device, dtype).forward():
-            output = model(images)
-        (output.logits.float().sum() + output.embedding.float().sum()).backward()
-        return time.perf_counter() - start
-
-    for dtype in (torch.float32, torch.bfloat16):
-        seconds(dtype)  # the first pass of each also chooses and packs kernels
-    return min(seconds(torch.float32) for _ in range(2)) / min(seconds(torch.bfloat16) for _ in range(2))
+    return torch.bfloat16 if _cpu_computes_bfloat16() else torch.float32
 
 
 def _cpu_computes_bfloat16() -> bool:
