@@ -95,7 +95,7 @@ def _phases(root: Path) -> dict[str, float]:
         marks.append(time.perf_counter())
         return round(marks[-1] - marks[-2], 3)
 
-    from loaders.feed import Views
+    from loaders.feed import Feed
     from loaders.training_data import open_training_data, select_images
     from models.assemble import build_network, build_trainer
     from utils.labels.semantics import describe_labels
@@ -111,11 +111,11 @@ def _phases(root: Path) -> dict[str, float]:
     data = open_training_data(config, selection, pretrained=False, progress=silent)
     found["pixels and statistics"] = passed()
     world = join_world(config.device, parallel=False)
-    views = Views(config, data, world=world)
-    batch = next(iter(views.epoch(0)))
+    feed = Feed(config, data, world=world)
+    batch = next(iter(feed.epoch(0)))
     found["first batch"] = passed()
-    network = build_network(config, semantics, world=world)
-    trainer = build_trainer(config, network, semantics, world=world, sample=views.sample())
+    network = build_network(config, semantics)
+    trainer = build_trainer(config, network, semantics, world=world)
     found["network"] = passed()
     trainer.network.train()
     trainer.train_step(batch.images, batch.labels, step=0)

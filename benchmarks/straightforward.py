@@ -68,20 +68,15 @@ class StraightforwardTrainer:
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         device = self._guessor.class_vectors.device
         images, labels = images.to(device), labels.to(device)
-        output = self._model(images)
-        sizes = [len(labels), *[(len(images) - len(labels)) // 2] * 2]
-        labelled_logits, weak_logits, strong_logits = output.logits.split(sizes)
-        labelled_embedding, weak_embedding, strong_embedding = output.embedding.split(sizes)
+        labelled, weak, strong = self._model(images).split(len(labels))
         parts = co_training_loss(
-            labelled_logits=labelled_logits,
-            labelled_embedding=labelled_embedding,
+            labelled=labelled,
+            weak=weak,
+            strong=strong,
             labels=labels,
-            weak_logits=weak_logits,
-            strong_logits=strong_logits,
-            strong_embedding=strong_embedding,
-            guess=self._guessor(weak_embedding.detach()),
+            guess=self._guessor(weak.embedding.detach()),
             class_vectors=self._guessor.class_vectors,
-            threshold=0.3,
+            thr=0.3,
             lam_u=1.0,
             lambda_emb=3.0,
         )

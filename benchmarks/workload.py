@@ -11,14 +11,14 @@ from loaders.batches import Normalise, TrainBatch, TrainBatches, TrainingPool
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import PixelStore, store_from_shapes
 from loaders.views.plan import BatchShape, EpochPlan, draw_epoch
-from models.history import Schedule
 from models.label_guessor import LabelGuessor
 from models.networks.two_head import build_model
-from models.step.cuda_graph import CapturedStep
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import TorchPrecision
 from models.trainer import Method, Trainer
+from utils.processes.world import World
+from utils.schedule import Schedule
 
 STATISTICS = PixelStatistics((0.5,) * 3, (0.25,) * 3, "generated")
 
@@ -133,8 +133,8 @@ def build_trainer(
         precision=TorchPrecision(device, dtype),
         method=Method(thr=0.3, lam_u=1.0, lambda_emb=3.0, cotrain=True),
         schedule=schedule,
-        device=device,
-        capture=CapturedStep if graph else lambda compute: compute,
+        world=World.alone(device),
+        cuda_graph=graph,
     )
 
 

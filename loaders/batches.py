@@ -11,7 +11,6 @@ from torch import Tensor
 
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import ImageStore, PixelStore
-from loaders.transfer import pinned, to_device
 from loaders.views.augment import strong_views
 from loaders.views.plan import CropPlan, EpochPlan, StepPlan
 
@@ -20,8 +19,8 @@ from loaders.views.plan import CropPlan, EpochPlan, StepPlan
 class TrainBatch:
     """One step's views, ready for one forward pass.
 
-    `images`: float32 (B + 2 * mu * B, 3, H, W), channels last, normalised; first the labelled weak views, then the
-    unlabelled weak views, then the strong views of the same unlabelled images. `labels`: int64 (B,).
+    `images`: float32 (B + 2 * mu * B, 3, H, W), channels last, normalised: weak views of the labelled images, then weak
+    views of the unlabelled ones, then strong views of the same unlabelled images. `labels`: int64 (B,).
     """
 
     images: Tensor
@@ -55,9 +54,9 @@ class Normalise:
 
 @dataclass(frozen=True)
 class TrainingPool:
-    """The training images: where they are, which are labelled and which are not.
+    """The training images, and which of them are labelled.
 
-    `labelled`, `unlabelled`: positions in the store, int64; `labels`: classes of the labelled ones, int64.
+    `labelled` (L,), `unlabelled` (U,): rows of the store, int64; `labels` (L,): classes of the labelled images, int64.
     """
 
     store: ImageStore
@@ -67,11 +66,11 @@ class TrainingPool:
 
     @property
     def device(self) -> torch.device:
-        """Where the pixels and the positions lie."""
+        """Where the rows are stored, and the pixels unless they are decoded on the fly."""
         return self.labelled.device
 
     def to(self, device: torch.device) -> "TrainingPool":
-        """Return the pool with pixels and positions on `device`; the store must hold pixels."""
+        """Return the pool with pixels and rows on `device`; the store must hold pixels."""
         return TrainingPool(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
@@ -96,7 +95,7 @@ class TrainBatches:
         self._world_size = world_size
 
     def epoch(self, plan: EpochPlan, first_step: int = 0) -> Iterator[TrainBatch]:
-        """Yield the epoch's batches from `first_step` on."""
+        """Yield this process's share of the epoch's batches from `first_step` on."""
         plan = plan.placed(crops=self._pool.device, augment=self._device)
         steps = (
             plan.step(step, rank=self._rank, world_size=self._world_size)
@@ -107,7 +106,7 @@ class TrainBatches:
             yield self._finish(step, views)
 
     def crops(self, step: StepPlan) -> Tensor:
-        """Cut the step's weak views, uint8: labelled, unlabelled weak, and what the strong views start from."""
+        """Cut the step's weak views, uint8 (n, 3, H, W): labelled, unlabelled, and what the strong views start from."""
         pool = self._pool
         whole = CropPlan(
             image=torch.cat(
@@ -135,9 +134,9 @@ class TrainBatches:
 
 @dataclass(frozen=True)
 class EvaluationBatches:
-    """Centre crops of the images at `rows` of a store, in order; can be gone through again and again.
+    """Centre crops of the images at `rows` (n,) of a store, in order; can be iterated again and again.
 
-    `labels`: int64 (n,), one for each of `rows`.
+    `labels`: int64 (n,), one for each of `rows`, -1 where unknown. The length is the number of images.
     """
 
     store: ImageStore
@@ -160,7 +159,7 @@ class EvaluationBatches:
 
 
 def _ahead_where_it_helps(items: Iterator, store: ImageStore, device: torch.device) -> Iterator:
-    """Run ahead of a consumer on `device` where the work is not its own.
+    """Prepare items ahead of a consumer on `device` where that does not compete with it.
 
     Decoding waits for disks and runs outside Python's lock; pixels in memory are cut while a GPU computes. Cutting crops on
     the device that trains would only compete with the training step for the same cores or the same GPU.
@@ -170,7 +169,7 @@ def _ahead_where_it_helps(items: Iterator, store: ImageStore, device: torch.devi
 
 
 def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:
-    """Run an iterator in a thread, up to `depth` items ahead; its exceptions are raised here."""
+    """Run an iterator in a thread, up to `depth` items ahead; raise its exceptions here."""
     done = object()
     ready: queue.Queue = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -184,7 +183,7 @@ def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:
                 continue
 
     def work() -> None:
-        # A thread begins on the first GPU, and pinning memory would open a context there.
+        # A thread starts on the first GPU, and pinning memory would open a context there.
         place = torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
         try:
             with place:
@@ -193,7 +192,7 @@ def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:
                     if stopped.is_set():
                         return
             put((done, None))
-        except BaseException as error:  # handed over and raised by the consumer
+        except BaseException as error:  # handed over, and raised in the consumer
             put((None, error))
 
     thread = threading.Thread(target=work, daemon=True, name="prefetch")
@@ -209,3 +208,13 @@ def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:
     finally:
         stopped.set()
         thread.join()
+
+
+def pinned(values: Tensor, device: torch.device) -> Tensor:
+    """Return `values` in page-locked memory if `device` is a GPU: it copies from there without making the host wait."""
+    return values.pin_memory() if device.type == "cuda" and values.device.type == "cpu" else values
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Copy `values` to `device` without synchronising with it."""
+    return pinned(values, device).to(device, non_blocking=True)

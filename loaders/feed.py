@@ -1,27 +1,31 @@
-"""What the training loop asks for: the batches of an epoch, and those of an evaluation."""
+"""What the training loop asks for: the batches of an epoch, those of an evaluation, and those of the diagnostics."""
 
+import dataclasses
+import itertools
+import logging
 from collections.abc import Iterator
 
-from torch import Tensor
+import torch
 
 from loaders.batches import EvaluationBatches, Normalise, TrainBatch, TrainBatches
-from loaders.data_device import place_pixels
 from loaders.pixels.capacity import available_memory
+from loaders.pixels.store import ImageStore, PixelStore
 from loaders.training_data import TrainingData
 from loaders.views.plan import BatchShape, draw_epoch
 from utils.errors import SemcoError
 from utils.flags.config import Config
 from utils.processes.world import World
 
+LOGGER = logging.getLogger("semco")
 _EVALUATION_BATCH = 256
-
-
-# Positions, places, flips and operations of the views, as `draw_epoch` draws them.
+# Rows, places, flips and operations of the views, as `draw_epoch` draws them.
 _BYTES_PER_LABELLED, _BYTES_PER_UNLABELLED = 25, 90
+# Of a GPU's free memory. The rest is for the network's activations, which nobody has measured yet when this is decided.
+_SHARE_OF_FREE_MEMORY = 0.5
 
 
 def check_plan_fits(config: Config) -> None:
-    """Make sure that the plan of an epoch fits into memory.
+    """Check that the plan of an epoch fits into memory.
 
     Raises:
         SemcoError: it does not.
@@ -36,7 +40,7 @@ def check_plan_fits(config: Config) -> None:
         )
 
 
-class Views:
+class Feed:
     """Draws plans and executes them on the world's device, this process's share of each batch."""
 
     def __init__(self, config: Config, data: TrainingData, *, world: World) -> None:
@@ -56,7 +60,7 @@ class Views:
         )
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[TrainBatch]:
-        """The batches of an epoch (counted from 0), from `first_step` on: a function of the seed alone."""
+        """Return the batches of an epoch (counted from 0) from `first_step` on: a function of the seed alone."""
         plan = draw_epoch(
             seed=self._config.seed,
             epoch=epoch,
@@ -66,19 +70,60 @@ class Views:
         )
         return self._batches.epoch(plan, first_step)
 
-    def sample(self, most: int = 64) -> Tensor:
-        """Views (n, 3, H, W) of the first step, n <= `most`, to try a network on."""
-        return next(iter(self.epoch(0))).images[:most]
+    def endless(self) -> Iterator[TrainBatch]:
+        """Return the batches of one epoch after another, for ever."""
+        return itertools.chain.from_iterable(map(self.epoch, itertools.count()))
 
     def validation(self) -> EvaluationBatches:
-        """The validation images, this process's share of them."""
-        mine = slice(self._world.rank, None, self._world.size)
+        """Return this process's share of the validation images."""
+        share = slice(self._world.rank, None, self._world.size)
+        return self._evaluation(
+            self._data.validation, self._data.validation_rows[share], self._data.validation_labels[share]
+        )
+
+    def _evaluation(self, store: ImageStore, rows: torch.Tensor, labels: torch.Tensor) -> EvaluationBatches:
         return EvaluationBatches(
-            store=self._data.validation,
-            rows=self._data.validation_rows[mine],
-            labels=self._data.validation_labels[mine],
+            store=store,
+            rows=rows,
+            labels=labels,
             cropsize=self._config.cropsize,
             batch_size=_EVALUATION_BATCH,
             normalise=self._normalise,
             device=self._world.device,
         )
+
+
+def place_pixels(data: TrainingData, wanted: str, device: torch.device) -> TrainingData:
+    """Move the decoded pixels to the GPU that trains, if they should be there and fit.
+
+    Args:
+        wanted: `cuda`, `cpu`, or `auto`: on the GPU when they fill less than half of its free memory.
+
+    Raises:
+        SemcoError: `cuda` is wanted, but there are too many pixels.
+    """
+    stores = {id(store): store for store in (data.pool.store, data.validation)}.values()
+    if wanted == "cpu" or device.type == "cpu" or not all(isinstance(store, PixelStore) for store in stores):
+        return data
+    size, free = sum(store.num_bytes for store in stores), torch.cuda.mem_get_info(device)[0]
+    if wanted == "auto" and size > _SHARE_OF_FREE_MEMORY * free:
+        return data
+    if size > free:
+        raise SemcoError(
+            f"--data-device cuda: the pixels take {size / 2**30:.1f} GiB, the GPU has {free / 2**30:.1f} GiB free; "
+            "pass --data-device cpu, or a smaller --im-size"
+        )
+    LOGGER.info("pixels are stored on the GPU")
+    return _moved(data, device)
+
+
+def _moved(data: TrainingData, device: torch.device) -> TrainingData:
+    pool = data.pool.to(device)
+    validation: ImageStore = pool.store if data.validation is data.pool.store else data.validation.to(device)
+    return dataclasses.replace(
+        data,
+        pool=pool,
+        validation=validation,
+        validation_rows=data.validation_rows.to(device),
+        validation_labels=data.validation_labels.to(device),
+    )

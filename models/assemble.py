@@ -1,76 +1,119 @@
-"""Config and label semantics -> a Trainer that is ready to fit."""
+"""Config and label semantics -> network -> a Trainer that is ready to train."""
 
 import logging
-from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from models.history import Schedule
 from models.label_guessor import LabelGuessor
 from models.networks.two_head import build_model, resolve_backbone
 from models.networks.weights import load_matching_weights
-from models.step.cuda_graph import CapturedStep
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
-from models.step.precision import (
-    ApexPrecision,
-    Precision,
-    TorchPrecision,
-    choose_dtype,
-    import_apex_amp,
-)
-from models.trainer import Method, StepComputation, Trainer
+from models.step.precision import ApexPrecision, Precision, TorchPrecision, choose_dtype, import_apex_amp
+from models.trainer import Method, Trainer
 from utils.errors import SemcoError, one_line
 from utils.flags.config import Config
 from utils.labels.semantics import LabelSemantics
 from utils.processes.world import World
+from utils.schedule import Schedule
 from utils.seeding import Draws, Purpose
 
 LOGGER = logging.getLogger("semco")
-# Fewer steps than this leave running statistics that move by a thousandth a step far from the truth.
+# In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
 _STEPS_TO_SETTLE = 5000
 
 
 def starts_pretrained(config: Config) -> bool:
-    """True when the network starts from ImageNet's weights."""
+    """Return True when the network starts from ImageNet's weights."""
     return resolve_backbone(config.model_backbone, config.im_size) != "wres" and config.imgnet_pretrained
 
 
-def build_network(config: Config, semantics: LabelSemantics, *, world: World) -> nn.Module:
-    """Build the network with the weights that it starts from. It needs no image, so its faults come before hours of decoding.
+def check_machine(config: Config, world: World) -> None:
+    """Check that this machine and these processes can do what the flags ask for. Needs no image, so it comes first.
 
     Raises:
-        SemcoError: weights that cannot be had or loaded, number formats or apex that cannot be used, a batch that the
-            processes cannot share.
+        SemcoError: number formats, apex, CUDA graphs or a place for the pixels that are unavailable here, or a batch that the
+            processes cannot share equally.
     """
-    if config.amp and config.amp_dtype == "float16" and world.device.type == "cpu":
+    on_cuda = world.device.type == "cuda"
+    if config.amp and config.amp_dtype == "float16" and not on_cuda:
         raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
+    if config.amp and config.amp_backend == "apex":
+        import_apex_amp()
     if config.batch_size % world.size:
         more = -config.batch_size % world.size + config.batch_size
         raise SemcoError(
             f"--batch-size {config.batch_size} cannot be shared equally by {world.size} processes: pass {more}, or --no-parallel"
         )
-    if config.amp and config.amp_backend == "apex":
-        import_apex_amp()
-    if config.cuda_graph and world.device.type != "cuda":
+    if config.cuda_graph and not on_cuda:
         raise SemcoError("--cuda-graph needs a CUDA GPU: drop the flag, or pass --device cuda")
     if config.cuda_graph and world.size > 1:
         raise SemcoError("--cuda-graph is for one GPU: drop the flag, or pass --no-parallel")
-    return _build_network(config, num_classes=len(semantics.vectors), embedding_dim=semantics.vectors.shape[1])
+    if config.data_device == "cuda" and not on_cuda:
+        raise SemcoError("--data-device cuda: training is on the CPU; drop the flag, or pass --device cuda")
+    if config.data_device == "cuda" and config.cache_imgs == "none":
+        raise SemcoError("--data-device cuda needs decoded pixels: drop --cache-imgs none")
+
+
+def build_network(config: Config, semantics: LabelSemantics) -> nn.Module:
+    """Build the network with the weights that it starts from. It needs no image, so it comes before hours of decoding.
+
+    Raises:
+        SemcoError: weights that are unavailable or cannot be loaded.
+    """
+    backbone = resolve_backbone(config.model_backbone, config.im_size)
+    if config.imgnet_weights is not None and not starts_pretrained(config):
+        raise SemcoError(
+            f"--imgnet-weights {config.imgnet_weights} does nothing: this run's {backbone} starts from random weights; "
+            "drop it, or train a pretrained resnet18 or resnet50"
+        )
+    # One seed for all of torch's draws from here on: the network's first weights are the only ones.
+    torch.manual_seed(int(Draws(config.seed, Purpose.MODEL).integers(2**31, 1)[0]))
+    model = build_model(
+        backbone=backbone,
+        num_classes=len(semantics.vectors),
+        embedding_dim=semantics.vectors.shape[1],
+        wres_depth=config.wres_n,
+        wres_width=config.wres_k,
+        bn_momentum=config.bn_momentum,
+        pretrained=starts_pretrained(config),
+        imagenet_weights=config.imgnet_weights,
+    )
+    steps = config.last_epoch * config.steps_per_epoch
+    if backbone == "wres" and config.bn_momentum <= 0.001 and steps < _STEPS_TO_SETTLE:
+        LOGGER.warning(
+            "--bn-momentum %g needs thousands of steps before evaluation means anything; this run has %d: pass 0.05",
+            config.bn_momentum,
+            steps,
+        )
+    if config.use_pretrained:
+        report = load_matching_weights(model, config.checkpoint_path)
+        LOGGER.info("loaded %d tensors from %s", len(report.loaded), config.checkpoint_path)
+        for what in ("missing", "unexpected", "mismatched"):
+            if names := getattr(report, what):
+                LOGGER.warning("%s in the checkpoint, not loaded: %s", what, one_line(", ".join(names)))
+    return model
 
 
 def build_trainer(
-    config: Config, network: nn.Module, semantics: LabelSemantics, *, world: World, sample: Tensor
+    config: Config,
+    network: nn.Module,
+    semantics: LabelSemantics,
+    *,
+    world: World,
+    number_format: str | None = None,
 ) -> Trainer:
     """Put average, guessor, optimiser and precision around a network, on the world's device.
 
     Args:
-        sample: a batch of normalised views (n, 3, H, W) on the device, on which number formats are timed.
+        number_format: the one in which an interrupted run began, which `auto` might not choose here.
+
+    Raises:
+        SemcoError: the number format is unavailable on this device, or a CUDA graph cannot be made of it.
     """
     device = world.device
-    class_vectors, groups = torch.from_numpy(semantics.vectors), torch.from_numpy(semantics.grouping.ids)
     model = network.to(device, memory_format=torch.channels_last)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
@@ -85,13 +128,20 @@ def build_trainer(
         model, optimizer = amp.initialize(model, optimizer, opt_level="O1", verbosity=0)
         precision = ApexPrecision(amp)
     else:
-        precision = TorchPrecision(device, choose_dtype(device, config.amp_dtype) if config.amp else torch.float32)
+        precision = TorchPrecision(device, _number_format(config, device, number_format))
+    if config.cuda_graph and precision.name not in ("float32", "bfloat16"):
+        raise SemcoError(
+            f"--cuda-graph cannot scale losses as {precision.name} does: pass --amp-dtype bfloat16 or --no-amp"
+        )
     LOGGER.info("computing in %s on %s", precision.name, _device_name(device))
+    guessor = LabelGuessor(
+        torch.from_numpy(semantics.vectors), torch.from_numpy(semantics.grouping.ids), thr_emb=config.thr_emb
+    )
     return Trainer(
-        network=_for_several_processes(torch.compile(model) if config.compile else model, world),
+        network=_wrap_for_processes(torch.compile(model) if config.compile else model, world),
         model=model,
         ema=ModelEma(model, decay=config.ema_alpha),
-        guessor=LabelGuessor(class_vectors, groups, thr_emb=config.thr_emb).to(device),
+        guessor=guessor.to(device),
         optimizer=optimizer,
         precision=precision,
         method=Method(thr=config.thr, lam_u=config.lam_u, lambda_emb=config.lambda_emb, cotrain=config.cotrain),
@@ -104,65 +154,23 @@ def build_trainer(
             min_wait_before_es=config.min_wait_before_es,
             es_metric=config.es_metric,
         ),
-        device=device,
-        capture=_capture(config, precision),
-        reduce=world.sum,
-        share=world.share,
-        world_size=world.size,
+        world=world,
         most_skipped=config.most_skipped,
+        cuda_graph=config.cuda_graph,
     )
 
 
-def _build_network(config: Config, *, num_classes: int, embedding_dim: int) -> nn.Module:
-    backbone = resolve_backbone(config.model_backbone, config.im_size)
-    if config.imgnet_weights is not None and not starts_pretrained(config):
-        raise SemcoError(
-            f"--imgnet-weights {config.imgnet_weights} does nothing: this run's {backbone} starts from random weights; "
-            "drop it, or train a pretrained resnet18 or resnet50"
-        )
-    # One seed for all of torch's draws from here on: the network's first weights are the only ones.
-    torch.manual_seed(int(Draws(config.seed, Purpose.MODEL).integers(2**31, 1)[0]))
-    model = build_model(
-        backbone=backbone,
-        num_classes=num_classes,
-        embedding_dim=embedding_dim,
-        wres_depth=config.wres_n,
-        wres_width=config.wres_k,
-        bn_momentum=config.bn_momentum,
-        pretrained=starts_pretrained(config),
-        imagenet_weights=config.imgnet_weights,
-    )
-    if (
-        backbone == "wres"
-        and config.bn_momentum <= 0.001
-        and config.last_epoch * config.steps_per_epoch < _STEPS_TO_SETTLE
-    ):
-        LOGGER.warning(
-            "--bn-momentum %g needs thousands of steps before evaluation means anything; this run has %d: pass 0.05",
-            config.bn_momentum,
-            config.last_epoch * config.steps_per_epoch,
-        )
-    if config.use_pretrained:
-        report = load_matching_weights(model, config.checkpoint_path)
-        LOGGER.info("loaded %d tensors from %s", len(report.loaded), config.checkpoint_path)
-        for what in ("missing", "unexpected", "mismatched"):
-            if names := getattr(report, what):
-                LOGGER.warning("%s in the checkpoint, not loaded: %s", what, one_line(", ".join(names)))
-    return model
+def _number_format(config: Config, device: torch.device, began_in: str | None) -> torch.dtype:
+    if not config.amp:
+        return torch.float32
+    if began_in not in ("float32", "bfloat16", "float16"):
+        return choose_dtype(device, config.amp_dtype)
+    if began_in == "float16" and device.type == "cpu":
+        raise SemcoError("this run began in float16, which needs a GPU: resume it where there is one")
+    return getattr(torch, began_in)
 
 
-def _capture(config: Config, precision: Precision) -> Callable[[StepComputation], StepComputation]:
-    """What makes a step of its computation: a CUDA graph where one is asked for."""
-    if not config.cuda_graph:
-        return lambda compute: compute
-    if precision.name not in ("float32", "bfloat16"):
-        raise SemcoError(
-            f"--cuda-graph cannot scale losses as {precision.name} does: pass --amp-dtype bfloat16 or --no-amp"
-        )
-    return CapturedStep
-
-
-def _for_several_processes(model: nn.Module, world: World) -> nn.Module:
+def _wrap_for_processes(model: nn.Module, world: World) -> nn.Module:
     if world.size == 1:
         return model
     device_ids = [world.device] if world.device.type == "cuda" else None

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,23 +21,23 @@ _SHARPENING = (
 class Guess(NamedTuple):
     """What the embedding head makes of N images.
 
-    `target`: (N, D), the vector that the strong view's embedding should come close to; `mask`: (N,) float32, 1 where the
-    guess is confident; `score`: (N,), mean cosine over the best group; `hint`: (N,) int64, the most similar class.
+    `target`: the vector that the strong view's embedding should come close to; `mask`: float32, 1 where the guess is
+    confident; `score`: mean cosine over the best group; `hint`: int64, the most similar class of that group.
     """
 
-    target: Tensor
-    mask: Tensor
-    score: Tensor
-    hint: Tensor
+    target: Float[Tensor, "n dims"]
+    mask: Float[Tensor, " n"]
+    score: Float[Tensor, " n"]
+    hint: Int[Tensor, " n"]
 
 
 class LabelGuessor(nn.Module):
-    """Class vectors and their groups, as buffers.
+    """Guesses labels from embeddings by the class vectors and their groups, which it holds as buffers.
 
     Args:
         class_vectors: (C, D) float32, as given by the word vectors.
         groups: (C,) int64, group of each class, numbered from 0 without gaps.
-        thr_emb: mean cosine over a group from which on a guess is confident.
+        thr_emb: mean cosine over a group at or above which a guess is confident.
     """
 
     def __init__(self, class_vectors: Tensor, groups: Tensor, *, thr_emb: float) -> None:
@@ -50,13 +51,13 @@ class LabelGuessor(nn.Module):
         self.num_groups = membership.shape[1]
         self._sharpening = sharpening_factor(self.num_groups)
 
-    def similarities(self, embedding: Tensor) -> Tensor:
-        """Cosines (N, C) between embeddings (N, D) and class vectors, in float32."""
+    def similarities(self, embedding: Float[Tensor, "n dims"]) -> Float[Tensor, "n classes"]:
+        """Return the cosines between embeddings and class vectors, in float32."""
         with torch.autocast(embedding.device.type, enabled=False):
             return F.normalize(embedding.float(), dim=1) @ self._unit_vectors.T
 
-    def forward(self, embedding: Tensor) -> Guess:
-        """Guess the labels of embeddings (N, D)."""
+    def forward(self, embedding: Float[Tensor, "n dims"]) -> Guess:
+        """Guess the labels of embeddings: the group with the highest mean cosine, and the classes in it by softmax."""
         similarities = self.similarities(embedding)
         with torch.autocast(embedding.device.type, enabled=False):
             score, best_group = (similarities @ self._averaging).max(dim=1)
@@ -65,13 +66,13 @@ class LabelGuessor(nn.Module):
             target = weights @ self.class_vectors
         return Guess(target=target, mask=(score >= self.thr_emb).float(), score=score, hint=weights.argmax(dim=1))
 
-    def probabilities(self, embedding: Tensor) -> Tensor:
-        """Class probabilities (N, C) of embeddings (N, D): softmax of the sharpened cosines. For evaluation only."""
+    def probabilities(self, embedding: Float[Tensor, "n dims"]) -> Float[Tensor, "n classes"]:
+        """Return class probabilities, the softmax of the sharpened cosines. For evaluation only."""
         return (self._sharpening * self.similarities(embedding)).softmax(dim=1)
 
 
 def sharpening_factor(num_groups: int) -> float:
-    """Factor on the cosines before the softmax, a function of the number of groups."""
+    """Return the factor on the cosines before the softmax, a function of the number of groups."""
     if num_groups < 10:
         return 6.0
     if num_groups < 13:

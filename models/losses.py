@@ -1,12 +1,14 @@
-"""The co-training loss (Nassar et al. 2021, section 3), as pure functions of tensors."""
+"""The method: the co-training loss (Nassar et al. 2021, section 3), as pure functions of tensors."""
 
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from models.label_guessor import Guess
+from models.networks.two_head import NetOutput
 
 
 class LossParts(NamedTuple):
@@ -16,49 +18,61 @@ class LossParts(NamedTuple):
     rates are the shares of unlabelled images whose guess by the class head, the embedding head, or either is confident.
     """
 
-    total: Tensor
-    class_labelled: Tensor
-    class_unlabelled: Tensor
-    emb_labelled: Tensor
-    emb_unlabelled: Tensor
-    mask_rate: Tensor
-    emb_mask_rate: Tensor
-    any_mask_rate: Tensor
+    total: Float[Tensor, ""]
+    class_labelled: Float[Tensor, ""]
+    class_unlabelled: Float[Tensor, ""]
+    emb_labelled: Float[Tensor, ""]
+    emb_unlabelled: Float[Tensor, ""]
+    mask_rate: Float[Tensor, ""]
+    emb_mask_rate: Float[Tensor, ""]
+    any_mask_rate: Float[Tensor, ""]
 
 
 def co_training_loss(
     *,
-    labelled_logits: Tensor,
-    labelled_embedding: Tensor,
-    labels: Tensor,
-    weak_logits: Tensor,
-    strong_logits: Tensor,
-    strong_embedding: Tensor,
+    labelled: NetOutput,
+    weak: NetOutput,
+    strong: NetOutput,
+    labels: Int[Tensor, " labelled"],
     guess: Guess,
-    class_vectors: Tensor,
-    threshold: float,
+    class_vectors: Float[Tensor, "classes dims"],
+    thr: float,
     lam_u: float,
     lambda_emb: float,
     cotrain: bool = True,
 ) -> LossParts:
     """Compute the loss of one step.
 
-    With B labelled images, U unlabelled ones, C classes and D dimensions: logits (B or U, C), embeddings (B or U, D),
-    labels (B,), class_vectors (C, D). `weak_logits` and `guess` belong to the weak views of the images whose strong views
-    `strong_logits` and `strong_embedding` belong to; no gradient flows into them. `cotrain=False` drops each head's use of
-    the other's guesses.
-    """
-    confidence, pseudo_labels = weak_logits.detach().float().softmax(dim=1).max(dim=1)
-    mask = (confidence >= threshold).float()
+    With labelled images x of class y and unlabelled images u, p the class head's probabilities, z the embedding head's
+    output, and e_c the word vector of class c:
 
-    class_labelled = _cross_entropy(labelled_logits, labels).mean()
-    class_unlabelled = (mask * _cross_entropy(strong_logits, pseudo_labels)).mean()
-    emb_labelled = _cosine_distance(labelled_embedding, class_vectors[labels]).mean()
-    emb_unlabelled = (guess.mask * _cosine_distance(strong_embedding, guess.target)).mean()
+        L_class = CE(x, y) + lam_u * ( mean[m * CE(u_strong, y_hat)] + lambda_emb/3 * mean[m_e * CE(u_strong, h)] )
+        L_emb   = mean[1 - cos(z_x, e_y)]
+                  + lam_u * ( mean[m_e * (1 - cos(z_strong, t))] + mean[m * (1 - cos(z_strong, e_y_hat))] )
+        L       = L_class + lambda_emb * L_emb
+
+    The class head's pseudo-label y_hat = argmax p(u_weak) counts where m = max p(u_weak) >= thr; the embedding head's target
+    t and hint h count where m_e says that its guess is confident. Means run over all unlabelled images.
+
+    Args:
+        labelled, weak, strong: the network's output for the labelled images (B rows), and for the weak and the strong views
+            of the same unlabelled images (U rows each). No gradient flows through `weak`.
+        labels: the labelled images' classes y.
+        guess: what the embedding head makes of the weak views (t, m_e and h), from `LabelGuessor`.
+        thr: the class head's confidence threshold.
+        cotrain: False drops each head's use of the other's guesses: the terms with h in L_class and y_hat in L_emb.
+    """
+    confidence, pseudo_labels = weak.logits.detach().float().softmax(dim=1).max(dim=1)
+    mask = (confidence >= thr).float()
+
+    class_labelled = _cross_entropy(labelled.logits, labels).mean()
+    class_unlabelled = (mask * _cross_entropy(strong.logits, pseudo_labels)).mean()
+    emb_labelled = _cosine_distance(labelled.embedding, class_vectors[labels]).mean()
+    emb_unlabelled = (guess.mask * _cosine_distance(strong.embedding, guess.target)).mean()
     if cotrain:
-        class_from_emb = (guess.mask * _cross_entropy(strong_logits, guess.hint)).mean()
+        class_from_emb = (guess.mask * _cross_entropy(strong.logits, guess.hint)).mean()
         class_unlabelled = class_unlabelled + lambda_emb / 3 * class_from_emb
-        emb_from_class = (mask * _cosine_distance(strong_embedding, class_vectors[pseudo_labels])).mean()
+        emb_from_class = (mask * _cosine_distance(strong.embedding, class_vectors[pseudo_labels])).mean()
         emb_unlabelled = emb_unlabelled + emb_from_class
 
     class_loss = class_labelled + lam_u * class_unlabelled
@@ -76,11 +90,15 @@ def co_training_loss(
 
 
 def supervised_loss(
-    *, labelled_logits: Tensor, labelled_embedding: Tensor, labels: Tensor, class_vectors: Tensor, lambda_emb: float
+    *,
+    labelled: NetOutput,
+    labels: Int[Tensor, " labelled"],
+    class_vectors: Float[Tensor, "classes dims"],
+    lambda_emb: float,
 ) -> LossParts:
-    """Compute the loss of labelled images alone, in the shapes of `co_training_loss`."""
-    class_labelled = _cross_entropy(labelled_logits, labels).mean()
-    emb_labelled = _cosine_distance(labelled_embedding, class_vectors[labels]).mean()
+    """Compute `CE(x, y) + lambda_emb * mean[1 - cos(z_x, e_y)]`: `co_training_loss` without unlabelled images."""
+    class_labelled = _cross_entropy(labelled.logits, labels).mean()
+    emb_labelled = _cosine_distance(labelled.embedding, class_vectors[labels]).mean()
     zero = torch.zeros_like(class_labelled)
     return LossParts(
         total=class_labelled + lambda_emb * emb_labelled,
@@ -94,9 +112,9 @@ def supervised_loss(
     )
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def _cross_entropy(logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
     return F.cross_entropy(logits.float(), labels, reduction="none")
 
 
-def _cosine_distance(embedding: Tensor, target: Tensor) -> Tensor:
+def _cosine_distance(embedding: Float[Tensor, "n dims"], target: Float[Tensor, "n dims"]) -> Float[Tensor, " n"]:
     return 1 - F.cosine_similarity(embedding.float(), target.float(), dim=1)

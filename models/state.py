@@ -1,22 +1,35 @@
-"""A trainer's state as plain data, and back: what a checkpoint holds besides the facts on its run."""
+"""A trainer's state as plain data, and back: what a checkpoint holds besides the facts about its run."""
 
-from dataclasses import fields
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from models.history import Progressed
-from models.step.tally import NotFiniteError
-from models.trainer import Trainer
+from models.history import History
+from models.step.ema import ModelEma
+from models.step.precision import Precision
+from models.step.tally import NotFiniteError, Tally
 from utils.errors import SemcoError
 
 
-def capture_state(trainer: Trainer) -> dict[str, Any]:
-    """Everything that a run needs to go on: tensors, numbers and strings only. This waits for the device.
+class Stateful(Protocol):
+    """The parts of a trainer that change while it trains."""
+
+    model: nn.Module
+    ema: ModelEma
+    optimizer: Optimizer
+    precision: Precision
+    tally: Tally
+    history: History
+    device: torch.device
+
+
+def capture_state(trainer: Stateful) -> dict[str, Any]:
+    """Return everything that a resumed run needs: tensors, numbers and strings only. Synchronises with the device.
 
     Raises:
-        NotFiniteError: the run is broken, and its state worth nothing.
+        NotFiniteError: the run is broken, and its state is worth nothing.
     """
     trainer.tally.check()
     weights = [*trainer.model.parameters(), *trainer.ema.module.parameters()]
@@ -27,17 +40,17 @@ def capture_state(trainer: Trainer) -> dict[str, Any]:
     return {
         "model": trainer.model.state_dict(),
         "ema": trainer.ema.module.state_dict(),
-        # Its momentum; its settings follow from the flags and the step.
+        # Momentum only: the optimiser's settings follow from the flags and the step.
         "optimizer": trainer.optimizer.state_dict()["state"],
         "number_format": trainer.precision.name,
         "precision": trainer.precision.state_dict(),
         "tally": trainer.tally.state_dict(),
         "rng": _rng_state(trainer.device),
-        **trainer.progressed.state_dict(),
+        **trainer.history.state_dict(),
     }
 
 
-def restore_state(trainer: Trainer, state: dict[str, Any]) -> None:
+def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
     """Put a trainer into the state that `capture_state` returned, on the trainer's own device.
 
     Raises:
@@ -48,29 +61,28 @@ def restore_state(trainer: Trainer, state: dict[str, Any]) -> None:
         trainer.model.load_state_dict(state["model"])
         trainer.ema.module.load_state_dict(state["ema"])
         trainer.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
-        _check_momentum(trainer)
+        _check_momentum(trainer.optimizer)
         trainer.precision.load_state_dict(state["precision"])
         trainer.tally.load_state_dict(state["tally"])
-        trainer.progressed = Progressed(**{entry.name: state[entry.name] for entry in fields(Progressed)})
+        trainer.history = History.from_state(state)
         _restore_rng(state["rng"], trainer.device)
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SemcoError(
             f"the checkpoint does not fit this run ({reason}): use one that this run has written"
         ) from error
-    trainer.renew_guard()
 
 
-def _check_momentum(trainer: Trainer) -> None:
-    """The optimiser itself takes up whatever it is given."""
-    for group in trainer.optimizer.param_groups:
+def _check_momentum(optimizer: Optimizer) -> None:
+    """Check what the optimiser itself loads unseen."""
+    for group in optimizer.param_groups:
         for parameter in group["params"]:
-            if trainer.optimizer.state[parameter]["momentum_buffer"].shape != parameter.shape:
+            if optimizer.state[parameter]["momentum_buffer"].shape != parameter.shape:
                 raise ValueError("momentum of another shape")
 
 
 def _rng_state(device: torch.device) -> dict[str, Tensor]:
-    """State of torch's generators. Nothing draws from them while training, but a layer that is added some day may."""
+    """Return the state of torch's generators. No layer draws from them while training, but a future one may."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)

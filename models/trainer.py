@@ -1,35 +1,37 @@
-"""The training loop: one step, an epoch, the whole run. Takes iterables of batches and knows nothing of files."""
+"""The trainer: one step, an epoch, an evaluation. It takes batches from any iterable and knows nothing of files."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from tqdm import tqdm
 
-from models.history import Progressed, Schedule
+from models.evaluate import evaluate
+from models.history import History
 from models.label_guessor import LabelGuessor
 from models.losses import LossParts, co_training_loss, supervised_loss
+from models.networks.two_head import NetOutput
+from models.state import capture_state, restore_state
+from models.step.cuda_graph import CapturedStep
 from models.step.ema import ModelEma
 from models.step.guard import StepGuard
 from models.step.optimizer import set_learning_rate
 from models.step.precision import Precision
 from models.step.tally import Tally
-from utils.metrics import is_better
-from utils.schedule import cosine_learning_rate
+from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
+from utils.schedule import Schedule
 
 LOGGER = logging.getLogger("semco")
-StepComputation = Callable[[Tensor, Tensor], None]
-# How often the device's sums are read: rare enough to cost nothing, often enough to stop a broken run soon.
-_STEPS_BETWEEN_READS = 20
 
 
 @dataclass(frozen=True)
 class Method:
-    """The method's numbers, under the paper's symbols in the help of the flags of the same names."""
+    """The method's numbers, under the names of their flags."""
 
     thr: float
     lam_u: float
@@ -43,10 +45,9 @@ class Trainer:
     Args:
         network: what is called, `model` itself or its wrapper for several processes.
         model: the network whose parameters are trained and averaged.
-        capture: makes a faster callable of the step's computation, such as `models.step.cuda_graph.CapturedStep`.
-        reduce: adds a tensor up over all processes, which are `world_size`.
-        share: overwrites tensors with the main process's.
-        most_skipped: steps of a run that are left out because they are not finite before it stops; 0: it stops at the first.
+        world: the processes that share each batch, and this one's device.
+        most_skipped: how many steps of a run are skipped because they are not finite before it stops; 0: it stops at the first.
+        cuda_graph: replay the step as one CUDA graph.
     """
 
     def __init__(
@@ -60,31 +61,34 @@ class Trainer:
         precision: Precision,
         method: Method,
         schedule: Schedule,
-        device: torch.device,
-        capture: Callable[[StepComputation], StepComputation] = lambda compute: compute,
-        reduce: Callable[[Tensor], Tensor] = lambda values: values,
-        share: Callable[[Iterable[Tensor]], None] = lambda tensors: None,
-        world_size: int = 1,
+        world: World,
         most_skipped: int = 0,
+        cuda_graph: bool = False,
     ) -> None:
         self.network, self.model, self.ema, self.guessor = network, model, ema, guessor
         self.optimizer, self.precision, self.method, self.schedule = optimizer, precision, method, schedule
-        self.progressed = Progressed()
-        self.device, self._reduce, self._share, self._world_size = device, reduce, share, world_size
-        self.tally = Tally(device, most_broken=most_skipped, reduce=reduce, world_size=world_size)
-        self._most_skipped, self._has_complained = most_skipped, False
-        self._compute = capture(self._compute_step)
-        self.renew_guard()
+        self.world, self.device = world, world.device
+        self.history = History()
+        self.tally = Tally(world.device, most_broken=most_skipped, reduce=world.sum, world_size=world.size)
+        self._guard = StepGuard(model, ema, optimizer, reduce=world.sum) if most_skipped else None
+        self._has_complained = False
+        self._compute = CapturedStep(self._compute_step) if cuda_graph else self._compute_step
 
-    def renew_guard(self) -> None:
-        """Watch over the optimiser's present tensors; call it when they have been replaced."""
-        self._guard = None
-        if self._most_skipped:
-            self._guard = StepGuard(self.model, self.ema, self.optimizer, reduce=self._reduce)
+    @property
+    def is_done(self) -> bool:
+        """True after the last epoch, or when early stopping ends the run."""
+        return self.history.is_complete(self.schedule)
 
     def train_step(self, images: Tensor, labels: Tensor, *, step: int) -> None:
-        """Make step `step` of the run from one batch of views (labelled weak, unlabelled weak, strong) and labels (B,)."""
-        set_learning_rate(self.optimizer, self.learning_rate(step))
+        """Make one step from a batch.
+
+        Args:
+            images: float32 (B + 2 * U, 3, H, W), normalised: labelled images, then weak views, then strong views of the
+                same U unlabelled images.
+            labels: int64 (B,).
+            step: which step of the run it is, counted from 0.
+        """
+        set_learning_rate(self.optimizer, self.schedule.learning_rate(step))
         self._compute(images, labels)
 
     def _compute_step(self, images: Tensor, labels: Tensor) -> None:
@@ -93,7 +97,7 @@ class Trainer:
             self._guard.remember()
         with self.precision.forward():
             output = self.network(images)
-        parts = self._loss(output.logits, output.embedding, labels)
+        parts = self._loss(output, labels)
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.step(parts.total, self.optimizer)
         self.ema.update()
@@ -101,118 +105,110 @@ class Trainer:
         broken = ~torch.isfinite(values[0])
         self.tally.add(values, self._guard.undo(broken) if self._guard else broken)
 
-    def learning_rate(self, step: int) -> float:
-        """Learning rate of step `step` of the run."""
-        return cosine_learning_rate(step, total_steps=self.schedule.total_steps, base=self.schedule.lr)
-
-    def _loss(self, logits: Tensor, embedding: Tensor, labels: Tensor) -> LossParts:
-        num_labelled = len(labels)
-        num_unlabelled = (len(logits) - num_labelled) // 2
-        sizes = [num_labelled, num_unlabelled, num_unlabelled]
-        labelled_logits, weak_logits, strong_logits = logits.split(sizes)
-        labelled_embedding, weak_embedding, strong_embedding = embedding.split(sizes)
-        labelled = {"labelled_logits": labelled_logits, "labelled_embedding": labelled_embedding, "labels": labels}
-        shared = {"class_vectors": self.guessor.class_vectors, "lambda_emb": self.method.lambda_emb}
-        if not num_unlabelled:
-            return supervised_loss(**labelled, **shared)
+    def _loss(self, output: NetOutput, labels: Tensor) -> LossParts:
+        labelled, weak, strong = output.split(len(labels))
+        vectors, method = self.guessor.class_vectors, self.method
+        if not len(weak.logits):
+            return supervised_loss(
+                labelled=labelled, labels=labels, class_vectors=vectors, lambda_emb=method.lambda_emb
+            )
         return co_training_loss(
-            **labelled,
-            weak_logits=weak_logits.detach(),
-            strong_logits=strong_logits,
-            strong_embedding=strong_embedding,
-            guess=self.guessor(weak_embedding.detach()),
-            threshold=self.method.thr,
-            lam_u=self.method.lam_u,
-            cotrain=self.method.cotrain,
-            **shared,
+            labelled=labelled,
+            weak=weak,
+            strong=strong,
+            labels=labels,
+            guess=self.guessor(weak.embedding.detach()),
+            class_vectors=vectors,
+            thr=method.thr,
+            lam_u=method.lam_u,
+            lambda_emb=method.lambda_emb,
+            cotrain=method.cotrain,
         )
 
-    def train_epoch(
-        self, batches: Iterable, *, bar: Any, safe_point: Callable[[], None] = lambda: None
-    ) -> dict[str, Any]:
-        """Train the rest of the unfinished epoch; returns the epoch's mean losses and rates, learning rate and speed.
+    def train_epoch(self, batches: Iterable, *, bar: tqdm) -> dict[str, Any]:
+        """Train the rest of the unfinished epoch.
+
+        Args:
+            batches: the epoch's batches from step `history.steps` on, with `images` and `labels` as `train_step` takes them.
+
+        Returns:
+            The epoch's mean losses and rates, learning rate, speed and seconds: what metrics.jsonl holds of it.
 
         Raises:
             NotFiniteError: too many steps are not finite.
         """
         self.network.train()
-        state, per_epoch = self.progressed, self.schedule.steps_per_epoch
-        first = state.epoch * per_epoch
-        if not state.steps:
-            self.tally.begin(first)
-        seconds, start = state.seconds, time.perf_counter()
+        history = self.history
+        first_step = history.epoch * self.schedule.steps_per_epoch
+        if not history.steps:
+            self.tally.begin(first_step)
+        seconds_before, start = history.seconds, time.perf_counter()
         for batch in batches:
-            self.train_step(batch.images, batch.labels, step=first + state.steps)
-            state.steps += 1
-            state.images += len(batch.images)
+            self.train_step(batch.images, batch.labels, step=first_step + history.steps)
+            history.steps += 1
+            history.images += len(batch.images)
             bar.update(1)
-            if state.steps % _STEPS_BETWEEN_READS == 0:
-                means, _ = self.tally.read()
-                bar.set_postfix(loss=f"{means['total']:.3f}", mask=f"{means['mask_rate']:.2f}", refresh=False)
-                self._warn_of_precision()
-            state.seconds = seconds + time.perf_counter() - start
-            safe_point()
+            if history.steps % STEPS_BETWEEN_AGREEMENTS == 0:
+                self._show_progress(bar)
+            history.seconds = seconds_before + time.perf_counter() - start
         means, counted = self.tally.read()
-        state.seconds = seconds + time.perf_counter() - start
+        history.seconds = seconds_before + time.perf_counter() - start
         return {
             "loss": means.pop("total"),
             **means,
-            "skipped_steps": state.steps - counted,
-            "lr": self.learning_rate(first + per_epoch - 1),
-            "images_per_second": state.images * self._world_size / state.seconds,
-            "seconds": state.seconds,
+            "skipped_steps": history.steps - counted,
+            "lr": self.schedule.learning_rate(first_step + self.schedule.steps_per_epoch - 1),
+            "images_per_second": history.images * self.world.size / history.seconds,
+            "seconds": history.seconds,
         }
 
-    def fit(
-        self,
-        *,
-        epoch_batches: Callable[[int, int], Iterable],
-        evaluate: Callable[[], dict[str, float]],
-        on_epoch: Callable[[bool], None],
-        bar: Callable[[int, int], Any],
-        safe_point: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Train until the last epoch, or until early stopping; from the very step at which a restored run was left.
-
-        Args:
-            epoch_batches: the batches of an epoch from a step on, with `images` and `labels`.
-            evaluate: figures of the averaged model.
-            on_epoch: called after each epoch, told whether it is the best so far.
-            bar: makes a progress bar for an epoch, from a step on.
-            safe_point: called wherever the run may be saved, or left by an exception.
-
-        Raises:
-            NotFiniteError: too many steps are not finite.
-        """
-        state = self.progressed
-        while not state.is_complete(self.schedule):
-            with bar(state.epoch, state.steps) as shown:
-                batches = epoch_batches(state.epoch, state.steps)
-                trained = self.train_epoch(batches, bar=shown, safe_point=safe_point)
-            start = time.perf_counter()
-            # Without SyncBatchNorm, on CPUs, each process has the running statistics of its own share of the last batch.
-            self._share(self.ema.module.buffers())
-            figures = evaluate()
-            record = {
-                "epoch": state.epoch + 1,
-                "step": (state.epoch + 1) * self.schedule.steps_per_epoch,
-                **trained,
-                **figures,
-                "evaluation_seconds": time.perf_counter() - start,
-            }
-            best = is_better(record, state.best, self.schedule.es_metric)
-            state.finish_epoch(record, is_best=best)
-            on_epoch(best)
-            safe_point()
-
-    def _warn_of_precision(self) -> None:
+    def _show_progress(self, bar: tqdm) -> None:
+        """Read the device's sums, which synchronises with it: rare enough to cost nothing, and a broken run stops soon."""
+        means, _ = self.tally.read()
+        bar.set_postfix(loss=f"{means['total']:.3f}", mask=f"{means['mask_rate']:.2f}", refresh=False)
         complaint = self.precision.complaint()
         if complaint and not self._has_complained:
             LOGGER.warning("%s", complaint)
-        self._has_complained = self._has_complained or bool(complaint)
+            self._has_complained = True
+
+    def evaluate(self, batches: Iterable) -> dict[str, float]:
+        """Evaluate the averaged model on this process's share of the validation batches, see `models.evaluate`."""
+        start = time.perf_counter()
+        # Without SyncBatchNorm each process has the running statistics of its own share of the last batch.
+        self.world.share(self.ema.module.buffers())
+        figures = evaluate(
+            self.ema.module, self.guessor, batches, forward=self.precision.forward, reduce=self.world.sum
+        )
+        return {**figures, "evaluation_seconds": time.perf_counter() - start}
+
+    def finish_epoch(self, *figures: dict[str, Any]) -> None:
+        """Count the unfinished epoch as finished; `figures` together are its record."""
+        epoch = self.history.epoch + 1
+        record: dict[str, Any] = {"epoch": epoch, "step": epoch * self.schedule.steps_per_epoch}
+        for part in figures:
+            record.update(part)
+        self.history.finish_epoch(record, es_metric=self.schedule.es_metric)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs: tensors, numbers and strings only.
+
+        Raises:
+            NotFiniteError: the run is broken and its state is worth nothing.
+        """
+        return capture_state(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned, on this trainer's own device.
+
+        Raises:
+            SemcoError: it belongs to another network, or is not what `state_dict` returns.
+        """
+        restore_state(self, state)
+        if self._guard:
+            self._guard = StepGuard(self.model, self.ema, self.optimizer, reduce=self.world.sum)
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the run's record."""
+        """Return facts for the run's record."""
         return {
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "num_groups": self.guessor.num_groups,

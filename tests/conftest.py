@@ -1,4 +1,4 @@
-"""Shared fixtures: a small real-looking dataset folder, and clean skips without a GPU."""
+"""Shared fixtures: a small real-looking dataset folder, clean skips without a GPU, and checks of tensors' shapes."""
 
 import errno
 import signal
@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
 from tests.support.datasets import CLASSES, TERMS, make_dataset, write_split, write_vectors
+
+# The method's pure functions check the shapes that their annotations state, in tests only.
+install_import_hook(["models.losses", "models.label_guessor"], "beartype.beartype")
 
 
 def pytest_collection_modifyitems(items):
@@ -77,4 +81,4 @@ def tiny_dataset(tmp_path_factory) -> Path:
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Spare tests of the way to a run the second that its pictures take."""
-    monkeypatch.setattr("utils.run.folder.RunDir.draw_pictures", lambda *_: None)
+    monkeypatch.setattr("utils.run.folder.RunFolder.draw_pictures", lambda *_: None)

@@ -13,11 +13,22 @@ _SMALL_IMAGES = 64
 
 
 class NetOutput(NamedTuple):
-    """Class logits (N, C), embedding (N, D), features (N, F)."""
+    """Class logits (N, C), embedding (N, D) and features (N, F) of N images."""
 
     logits: Tensor
     embedding: Tensor
     features: Tensor
+
+    def split(self, num_labelled: int) -> "tuple[NetOutput, NetOutput, NetOutput]":
+        """Part the output of a training step into those of the labelled images and of the weak and the strong views.
+
+        Args:
+            num_labelled: rows of labelled images; the others are weak views and then as many strong views.
+        """
+        num_unlabelled = (len(self.logits) - num_labelled) // 2
+        parts = (tensor.split([num_labelled, num_unlabelled, num_unlabelled]) for tensor in self)
+        labelled, weak, strong = (NetOutput(*part) for part in zip(*parts, strict=True))
+        return labelled, weak, strong
 
 
 class _Wrapped(nn.Module):

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from models.history import Progressed, Schedule
+from models.history import History
+from utils.schedule import Schedule
 
 SCHEDULE = Schedule(
     steps_per_epoch=5,
@@ -26,15 +27,17 @@ SCHEDULE = Schedule(
 )  # fmt: skip
 def test_complete(epoch, best, patience, wait, complete):
     schedule = dataclasses.replace(SCHEDULE, early_stopping_epochs=patience, min_wait_before_es=wait)
-    assert Progressed(epoch=epoch, best_epoch=best).is_complete(schedule) is complete
+    assert History(epoch=epoch, best_epoch=best).is_complete(schedule) is complete
 
 
 def test_an_epoch_ends():
-    state = Progressed(steps=5, images=100, seconds=2.5)
-    assert state.best is None
-    state.finish_epoch({"epoch": 1, "top1": 3.0}, is_best=True)
-    state.steps = 2
-    state.finish_epoch({"epoch": 2, "top1": 2.0}, is_best=False)
-    assert state.best == {"epoch": 1, "top1": 3.0}
-    assert (state.epoch, state.steps, state.images, state.seconds) == (2, 0, 0, 0.0)
-    assert Progressed(**state.state_dict()) == state
+    history = History(steps=5, images=100, seconds=2.5)
+    assert history.best is None
+    history.finish_epoch({"epoch": 1, "top1": 3.0}, es_metric="accuracy")
+    assert history.is_best
+    history.steps = 2
+    history.finish_epoch({"epoch": 2, "top1": 2.0}, es_metric="accuracy")
+    assert not history.is_best
+    assert history.best == {"epoch": 1, "top1": 3.0}
+    assert (history.epoch, history.steps, history.images, history.seconds) == (2, 0, 0, 0.0)
+    assert History.from_state(history.state_dict()) == history

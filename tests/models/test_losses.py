@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from torch.nn import functional as F
 
 from models.label_guessor import LabelGuessor
 from models.losses import co_training_loss, supervised_loss
+from models.networks.two_head import NetOutput
 
 B, U, C, D = 6, 14, 5, 8
 
@@ -23,12 +25,23 @@ def inputs():
         "labelled_embedding": draw(B, D),
         "labels": torch.randint(0, C, (B,), generator=generator),
         "weak_logits": draw(U, C),
+        "weak_embedding": draw(U, D),
         "strong_logits": draw(U, C),
         "strong_embedding": draw(U, D),
         "guess": guessor(torch.randn(U, D, generator=generator)),
         "class_vectors": guessor.class_vectors,
-        "threshold": 0.5,
+        "thr": 0.5,
     }
+
+
+def _loss(inputs, **settings):
+    """Compute the loss of the tensors in `inputs`, which are parts of the network's output under flat names."""
+    outputs = {
+        part: NetOutput(inputs[f"{part}_logits"], inputs[f"{part}_embedding"], inputs[f"{part}_logits"][:, :1])
+        for part in ("labelled", "weak", "strong")
+    }
+    rest = {name: inputs[name] for name in ("labels", "guess", "class_vectors", "thr")}
+    return co_training_loss(**outputs, **rest, **settings)
 
 
 def _gradients(inputs, parts):
@@ -38,7 +51,7 @@ def _gradients(inputs, parts):
 
 
 def test_without_embedding_loss_it_is_fixmatch(inputs):
-    parts = co_training_loss(**inputs, lam_u=0.7, lambda_emb=0)
+    parts = _loss(inputs, lam_u=0.7, lambda_emb=0.0)
     probability, label = inputs["weak_logits"].softmax(1).max(1)
     each = F.cross_entropy(inputs["strong_logits"], label, reduction="none")
     fixmatch = F.cross_entropy(inputs["labelled_logits"], inputs["labels"]) + 0.7 * (each * (probability >= 0.5)).mean()
@@ -51,32 +64,32 @@ def test_without_embedding_loss_it_is_fixmatch(inputs):
 
 
 def test_without_unlabelled_weight_it_is_supervised(inputs):
-    parts = co_training_loss(**inputs, lam_u=0, lambda_emb=0)
+    parts = _loss(inputs, lam_u=0.0, lambda_emb=0.0)
     plain = F.cross_entropy(inputs["labelled_logits"], inputs["labels"])
     assert parts.total.item() == pytest.approx(plain.item(), abs=1e-6)
+    labelled = NetOutput(inputs["labelled_logits"], inputs["labelled_embedding"], inputs["labelled_logits"][:, :1])
     alone = supervised_loss(
-        **{name: inputs[name] for name in ("labelled_logits", "labelled_embedding", "labels", "class_vectors")},
-        lambda_emb=0,
+        labelled=labelled, labels=inputs["labels"], class_vectors=inputs["class_vectors"], lambda_emb=0.0
     )
     assert alone.total.item() == parts.total.item()
     assert alone.mask_rate == 0
 
 
 def test_no_gradient_into_the_weak_views(inputs):
-    assert _gradients(inputs, co_training_loss(**inputs, lam_u=1, lambda_emb=3))["weak_logits"] is None
+    assert _gradients(inputs, _loss(inputs, lam_u=1.0, lambda_emb=3.0))["weak_logits"] is None
 
 
 def test_each_head_learns_from_the_other_only_when_cotrained(inputs):
     nobody = inputs["guess"]._replace(mask=torch.zeros(U))
     everybody = inputs["guess"]._replace(mask=torch.ones(U))
     for cotrain in (True, False):
-        silent = co_training_loss(**{**inputs, "guess": nobody}, lam_u=1, lambda_emb=3, cotrain=cotrain)
-        loud = co_training_loss(**{**inputs, "guess": everybody}, lam_u=1, lambda_emb=3, cotrain=cotrain)
+        silent = _loss({**inputs, "guess": nobody}, lam_u=1.0, lambda_emb=3.0, cotrain=cotrain)
+        loud = _loss({**inputs, "guess": everybody}, lam_u=1.0, lambda_emb=3.0, cotrain=cotrain)
         # The class head hears the embedding head's guesses ...
         assert (silent.class_unlabelled.item() != loud.class_unlabelled.item()) == cotrain
     for cotrain in (True, False):
-        deaf = co_training_loss(**{**inputs, "threshold": 2.0}, lam_u=1, lambda_emb=3, cotrain=cotrain)
-        eager = co_training_loss(**{**inputs, "threshold": 0.0}, lam_u=1, lambda_emb=3, cotrain=cotrain)
+        deaf = _loss({**inputs, "thr": 2.0}, lam_u=1.0, lambda_emb=3.0, cotrain=cotrain)
+        eager = _loss({**inputs, "thr": 0.0}, lam_u=1.0, lambda_emb=3.0, cotrain=cotrain)
         # ... and the other way round.
         assert (deaf.emb_unlabelled.item() != eager.emb_unlabelled.item()) == cotrain
 
@@ -84,7 +97,7 @@ def test_each_head_learns_from_the_other_only_when_cotrained(inputs):
 def test_rates(inputs):
     mask = torch.zeros(U)
     mask[:3] = 1
-    parts = co_training_loss(**{**inputs, "guess": inputs["guess"]._replace(mask=mask)}, lam_u=1, lambda_emb=3)
+    parts = _loss({**inputs, "guess": inputs["guess"]._replace(mask=mask)}, lam_u=1.0, lambda_emb=3.0)
     own = inputs["weak_logits"].softmax(1).max(1).values >= 0.5
     assert parts.mask_rate.item() == pytest.approx(own.float().mean().item())
     assert parts.emb_mask_rate.item() == pytest.approx(3 / U)
@@ -101,13 +114,19 @@ def test_low_precision_outputs_are_summed_in_float32(inputs):
         for name, value in low.items()
     }
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = co_training_loss(**low, lam_u=1, lambda_emb=3)
-    plain = co_training_loss(**high, lam_u=1, lambda_emb=3)
+        mixed = _loss(low, lam_u=1.0, lambda_emb=3.0)
+    plain = _loss(high, lam_u=1.0, lambda_emb=3.0)
     assert all(part.dtype is torch.float32 for part in mixed)
     assert [part.item() for part in mixed] == [part.item() for part in plain]
 
 
 def test_a_zero_embedding_gives_no_nan(inputs):
     inputs["labelled_embedding"] = torch.zeros(B, D, requires_grad=True)
-    parts = co_training_loss(**inputs, lam_u=1, lambda_emb=3)
+    parts = _loss(inputs, lam_u=1.0, lambda_emb=3.0)
     assert all(gradient.isfinite().all() for gradient in _gradients(inputs, parts).values() if gradient is not None)
+
+
+def test_shapes_that_do_not_belong_together_are_refused(inputs):
+    """The annotations are checked while the tests run, so a mixed-up tensor is named instead of broadcast."""
+    with pytest.raises(TypeCheckError, match="labels"):
+        _loss({**inputs, "labels": inputs["labels"].float()}, lam_u=1.0, lambda_emb=3.0)

@@ -8,7 +8,7 @@ import torch
 
 from models.label_guessor import LabelGuessor, sharpening_factor
 from models.losses import co_training_loss
-from models.networks.two_head import build_model
+from models.networks.two_head import NetOutput, build_model
 from tests.support.project import REFERENCE
 from utils.labels.grouping import group_labels
 
@@ -38,18 +38,16 @@ def test_guess():
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLE if name.startswith("loss_")])
 def test_loss(name):
-    lam_u, lambda_emb, threshold = map(float, name.split("_")[1:])
+    lam_u, lambda_emb, thr = map(float, name.split("_")[1:])
     guessor = _guessor()
     parts = co_training_loss(
-        labelled_logits=_tensor("in_lx"),
-        labelled_embedding=_tensor("in_ex"),
+        labelled=NetOutput(_tensor("in_lx"), _tensor("in_ex"), _tensor("in_ex")),
+        weak=NetOutput(_tensor("in_lw"), _tensor("z"), _tensor("z")),
+        strong=NetOutput(_tensor("in_ls"), _tensor("in_es"), _tensor("in_es")),
         labels=_tensor("in_y").long(),
-        weak_logits=_tensor("in_lw"),
-        strong_logits=_tensor("in_ls"),
-        strong_embedding=_tensor("in_es"),
         guess=guessor(_tensor("z")),
         class_vectors=guessor.class_vectors,
-        threshold=threshold,
+        thr=thr,
         lam_u=lam_u,
         lambda_emb=lambda_emb,
     )

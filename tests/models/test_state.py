@@ -23,14 +23,14 @@ def test_a_copy_goes_on_alike(tmp_path, most_skipped):
     trainer, copy = tiny_trainer(most_skipped=most_skipped), tiny_trainer(seed=1, most_skipped=most_skipped)
     for step in range(3):
         _step(trainer, step)
-    trainer.progressed.steps, trainer.progressed.seconds = 3, 1.5
+    trainer.history.steps, trainer.history.seconds = 3, 1.5
     save_checkpoint(tmp_path / "last.pth", capture_state(trainer))
     torch.rand(5)  # the generator moves on, and must come back
     restore_state(copy, load_checkpoint(tmp_path / "last.pth"))
     drawn = torch.rand(5)
     restore_state(copy, load_checkpoint(tmp_path / "last.pth"))
     assert torch.equal(torch.rand(5), drawn)
-    assert copy.progressed == trainer.progressed
+    assert copy.history == trainer.history
     for one in (trainer, copy):
         for step in range(3, 6):
             _step(one, step)

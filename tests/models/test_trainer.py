@@ -7,7 +7,6 @@ import torch
 from torch.nn import functional as F
 
 from loaders.batches import TrainBatch
-from models.state import capture_state
 from models.step.tally import NotFiniteError
 from models.trainer import Method
 from tests.support.tiny_trainer import class_vectors, tiny_trainer
@@ -39,15 +38,14 @@ def _epochs(count=5, **extra):
     return lambda epoch, first=0: (_batch(100 * epoch + step, **extra) for step in range(first, count))
 
 
-def _fit(trainer, evaluate=None, batches=None, safe_point=lambda: None):
-    best = []
-    trainer.fit(
-        epoch_batches=batches or _epochs(),
-        evaluate=evaluate or (lambda: {"top1": 1.0, "valid_loss": 1.0}),
-        on_epoch=best.append,
-        bar=lambda *_: _Bar(),
-        safe_point=safe_point,
-    )
+def _train(trainer, batches=None, scores=()):
+    """Train until done, with `scores` for what evaluations would find; returns for each epoch whether it was the best."""
+    best, scores = [], iter(scores)
+    while not trainer.is_done:
+        trained = trainer.train_epoch((batches or _epochs())(trainer.history.epoch), bar=_Bar())
+        score = float(next(scores, 1.0))
+        trainer.finish_epoch(trained, {"top1": score, "valid_loss": score})
+        best.append(trainer.history.is_best)
     return best
 
 
@@ -102,20 +100,20 @@ def test_steps_equal_the_paper_written_out():
 def test_the_same_run_twice_is_bit_identical():
     runs = [tiny_trainer() for _ in range(2)]
     for trainer in runs:
-        _fit(trainer)
+        _train(trainer)
     for one, two in zip(*(trainer.ema.module.state_dict().values() for trainer in runs), strict=True):
         assert torch.equal(one, two)
 
 
 def test_records():
     trainer = tiny_trainer()
-    assert _fit(trainer) == [True, False]
-    first, second = trainer.progressed.history
+    assert _train(trainer) == [True, False]
+    first, second = trainer.history.records
     assert (first["epoch"], first["step"], second["epoch"], second["step"]) == (1, 5, 2, 10)
     assert 0 <= first["mask_rate"] <= first["any_mask_rate"] <= 1
     assert second["lr"] < first["lr"] < 0.05
     assert first["images_per_second"] > 0
-    assert trainer.progressed.best_epoch == 1
+    assert trainer.history.best_epoch == 1
     assert first["skipped_steps"] == 0
 
 
@@ -138,14 +136,8 @@ def test_supervised_steps_see_labelled_images_only():
 )
 def test_early_stopping(settings, scores, epochs):
     trainer = tiny_trainer(epochs=5, **settings)
-    figures = iter(scores)
-
-    def evaluate():
-        score = next(figures)
-        return {"top1": float(score), "valid_loss": float(score)}
-
-    _fit(trainer, evaluate)
-    assert trainer.progressed.epoch == epochs
+    _train(trainer, scores=scores)
+    assert trainer.history.epoch == epochs
 
 
 def _broken_batches(*broken, count=30):
@@ -163,22 +155,24 @@ def test_a_loss_that_is_not_finite_stops_the_run():
     trainer = tiny_trainer(steps=30)
     message = r"no longer finite at step 7 \(total nan, class_labelled nan, .*mask_rate .*--lr.*--on-nan skip"
     with pytest.raises(NotFiniteError, match=message):
-        _fit(trainer, batches=_broken_batches(7))
-    assert trainer.progressed.history == []
+        _train(trainer, _broken_batches(7))
+    assert trainer.history.records == []
 
 
 def test_a_broken_run_is_not_worth_keeping():
     trainer = tiny_trainer(steps=30)
-    reached = []
+    saved = []
 
-    def save():
-        if trainer.progressed.steps == 10:
-            reached.append(trainer.progressed.steps)
-            capture_state(trainer)
+    def batches(epoch):
+        for batch in _broken_batches(7)(epoch):
+            if trainer.history.steps == 10:
+                saved.append(trainer.state_dict())
+            yield batch
 
     with pytest.raises(NotFiniteError, match="at step 7"):
-        _fit(trainer, batches=_broken_batches(7), safe_point=save)
-    assert reached == [10]
+        _train(trainer, batches)
+    assert trainer.history.steps == 10
+    assert saved == []
 
 
 def test_a_skipped_step_leaves_nothing_behind():
@@ -205,7 +199,7 @@ def test_a_skipped_step_leaves_nothing_behind():
 def test_too_many_skipped_steps_stop_the_run():
     trainer = tiny_trainer(steps=30, most_skipped=2)
     with pytest.raises(NotFiniteError, match=r"3 steps were not finite .* the first of them at step 4 .*allows 2"):
-        _fit(trainer, batches=_broken_batches(4, 5, 6))
+        _train(trainer, _broken_batches(4, 5, 6))
 
 
 def test_weights_that_are_not_finite_are_a_broken_step_too():

@@ -25,7 +25,7 @@ from tests.support.project import ROOT
 from tests.support.run_equality import assert_equal_runs, records_without_times
 from utils.files.pickles import dump_pickle, load_pickle
 from utils.run.checkpoint import load_checkpoint
-from utils.run.folder import RunDir
+from utils.run.folder import RunFolder
 
 DATA = ROOT / "demo" / ".data"
 NAME = "fashion_mnist_demo"
@@ -47,7 +47,7 @@ def main() -> int:
     seed = random.SystemRandom().randrange(2**31) if arguments.seed is None else arguments.seed
     for module in IMPORTED:
         importlib.import_module(module)
-    RunDir.draw_pictures = lambda *_: None  # most of the time of so short a run, and long after its last checkpoint
+    RunFolder.draw_pictures = lambda *_: None  # most of the time of so short a run, and long after its last checkpoint
     with tempfile.TemporaryDirectory(prefix="semco-chaos-") as folder:
         chaos = Chaos(Path(folder), seed=seed, deadline=time.perf_counter() + 60 * arguments.minutes)
         print(f"seed {seed}: {arguments.kills} kills wanted; a run left alone takes {chaos.seconds:.1f} s", flush=True)

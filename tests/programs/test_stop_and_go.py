@@ -15,7 +15,7 @@ from models.trainer import Trainer
 from tests.support.run_equality import assert_equal_runs, records_without_times
 from utils.run import folder as run_dir
 from utils.run.checkpoint import load_checkpoint
-from utils.run.folder import RunDir
+from utils.run.folder import RunFolder
 
 STEPS = 4
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -43,7 +43,7 @@ def whole(start, tmp_path_factory):
     """The run folder of the same run without interruption."""
     output = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunDir, "draw_pictures", lambda *_: None)
+        patch.setattr(RunFolder, "draw_pictures", lambda *_: None)
         assert start(output) == 0
     return only_run(output)
 
@@ -78,7 +78,7 @@ def send(*signals: int) -> None:
 PLACES = {
     "mid-epoch": (Trainer, "train_step", STEPS + 3),
     "last step of an epoch": (Trainer, "train_step", 2 * STEPS),
-    "epoch boundary": (RunDir, "write_epoch", 1),
+    "epoch boundary": (RunFolder, "write_epoch", 1),
     "evaluation": (evaluate, "top_k_hits", 7),
     "checkpoint writing": (os, "fsync", 14),
 }

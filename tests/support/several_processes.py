@@ -85,10 +85,10 @@ def _run(plan: dict[str, str | int], flags: list[str]) -> int:
     import run_semco
     from models.trainer import Trainer
     from utils.errors import SemcoError
-    from utils.run.folder import RunDir
+    from utils.run.folder import RunFolder
 
     rank, output = int(os.environ["RANK"]), Path(flags[flags.index("--output-dir") + 1])
-    train_step, fit = Trainer.train_step, Trainer.fit
+    train_step, finish_epoch = Trainer.train_step, Trainer.finish_epoch
 
     def step_and_act(self: Trainer, images: torch.Tensor, labels: torch.Tensor, *, step: int) -> None:
         train_step(self, images, labels, step=step)
@@ -97,13 +97,13 @@ def _run(plan: dict[str, str | int], flags: list[str]) -> int:
                 raise SemcoError("this process alone")
             os.kill(os.getpid() if plan["action"] == "stop" else os.getppid(), signal.SIGTERM)
 
-    def fit_and_keep(self: Trainer, **named) -> None:
-        fit(self, **named)
+    def finish_and_keep(self: Trainer, *figures: dict) -> None:
+        finish_epoch(self, *figures)
         weights = {"model": dict(self.model.named_parameters()), "ema": self.ema.module.state_dict()}
         torch.save(weights, output / f"rank{rank}.pth")
 
-    Trainer.train_step, Trainer.fit = step_and_act, fit_and_keep
-    RunDir.draw_pictures = lambda *_: None
+    Trainer.train_step, Trainer.finish_epoch = step_and_act, finish_and_keep
+    RunFolder.draw_pictures = lambda *_: None
     return run_semco.main(flags)
 
 

@@ -2,13 +2,14 @@
 
 import torch
 
-from models.history import Schedule
 from models.label_guessor import LabelGuessor
 from models.networks.two_head import build_model
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import TorchPrecision
 from models.trainer import Method, Trainer
+from utils.processes.world import World
+from utils.schedule import Schedule
 
 CPU = torch.device("cpu")
 METHOD = Method(thr=0.4, lam_u=0.5, lambda_emb=3.0, cotrain=True)
@@ -44,6 +45,6 @@ def tiny_trainer(
         precision=TorchPrecision(CPU, torch.float32),
         method=method,
         schedule=Schedule(steps_per_epoch=steps, total_steps=steps * epochs, last_epoch=epochs, lr=0.05, **settings),
-        device=CPU,
+        world=World.alone(CPU),
         most_skipped=most_skipped,
     )  # fmt: skip

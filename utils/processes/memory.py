@@ -1,4 +1,7 @@
-"""What to do when a GPU's memory does not suffice."""
+"""What to do when a GPU's memory is too small."""
+
+import contextlib
+from collections.abc import Iterator
 
 import torch
 
@@ -6,8 +9,21 @@ from utils.errors import SemcoError
 from utils.flags.config import Config
 
 
+@contextlib.contextmanager
+def explain_out_of_memory(config: Config, device: torch.device) -> Iterator[None]:
+    """Turn PyTorch's error for a full GPU into advice.
+
+    Raises:
+        SemcoError: the block ran out of memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(config, device) from error
+
+
 def out_of_memory(config: Config, device: torch.device) -> SemcoError:
-    """Say how many images a step holds, and what share of them each flag would save.
+    """Make the error that says how many images a step holds, and what share of them each flag would save.
 
     What a step keeps for its backward pass grows with their number; weights, momentum and average do not.
     """
@@ -19,6 +35,8 @@ def out_of_memory(config: Config, device: torch.device) -> SemcoError:
     ways = [f"{flag} saves {1 - left / images:.0%} of them" for flag, left in smaller.items() if 0 < left < images]
     if not config.amp:
         ways.append("mixed precision (without --no-amp) about halves what each takes")
+    if device.type == "cuda" and config.data_device != "cpu":
+        ways.append("--data-device cpu keeps the decoded pixels off the GPU")
     text = ", ".join(ways) or "choose smaller images with --im-size and --cropsize"
     return SemcoError(
         f"out of memory{_usage(device)}: a step holds {images} images of {config.cropsize}x{config.cropsize} pixels; {text}"

@@ -11,7 +11,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from utils.errors import SemcoError
+from utils.processes.signals import Stopped
 
+# Several processes must stop after the same step. Agreeing on it makes them wait for each other, so they do it this often;
+# a checkpoint that is written then also holds the figures of all, which are summed up as often.
+STEPS_BETWEEN_AGREEMENTS = 20
 # What a launcher tells each process, besides WORLD_SIZE.
 _PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -23,6 +27,11 @@ class World:
     rank: int
     size: int
     device: torch.device
+
+    @classmethod
+    def alone(cls, device: torch.device) -> "World":
+        """Return the world of a process without siblings."""
+        return cls(rank=0, size=1, device=device)
 
     @property
     def is_main(self) -> bool:
@@ -58,9 +67,15 @@ class World:
         if self.size > 1 and self.is_main:
             dist.barrier()
 
-    def leave(self) -> None:
-        """End the communication between the processes."""
-        if self.size > 1:
+    def __enter__(self) -> "World":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the communication between the processes.
+
+        After a mistake the connection stays: the others would fail over its end before the mistake is reported.
+        """
+        if self.size > 1 and (kind is None or issubclass(kind, Stopped)):
             dist.destroy_process_group()
 
 
@@ -79,7 +94,7 @@ def join_world(device: str, *, parallel: bool) -> World:
         raise SemcoError(f"WORLD_SIZE is {said!r} in the environment: expected a number of processes, or unset it")
     size = int(said)
     if size == 1:
-        return World(rank=0, size=1, device=torch.device(kind))
+        return World.alone(torch.device(kind))
     if not parallel:
         raise SemcoError(f"--no-parallel under torchrun with {size} processes: start the program with plain python")
     if missing := [name for name in _PLACE if name not in os.environ]:

@@ -5,8 +5,10 @@ import functools
 import json
 import logging
 import os
+import shlex
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +22,7 @@ from utils.run.checkpoint import BEST, LAST, PREVIOUS, save_checkpoint
 from utils.run.environment import environment
 from utils.run.events import EventLog
 from utils.run.log import RunLog
-from utils.run.resume import ResumePoint
+from utils.run.resume import InterruptedRun
 
 LOGGER = logging.getLogger("semco")
 Method = TypeVar("Method", bound=Callable[..., None])
@@ -30,34 +32,41 @@ def _in_writer(method: Method) -> Method:
     """Make a method do nothing in processes that do not write."""
 
     @functools.wraps(method)
-    def guarded(self: "RunDir", *arguments: Any, **named: Any) -> None:
+    def guarded(self: "RunFolder", *arguments: Any, **named: Any) -> None:
         if self._writes:
             method(self, *arguments, **named)
 
     return guarded  # type: ignore[return-value]
 
 
-class RunDir:
-    """A run's folder and its records; every file but the log and the events appears whole or not at all.
+class RunFolder:
+    """A run's folder and its records; every file but the log and the events appears complete or not at all.
 
     Args:
+        identity: what every checkpoint says of the run that wrote it, see `Resume.identity`.
         num_labelled: number of labelled images, part of the folder's name.
-        writes: false in all but one of several processes, for which every method does nothing.
-        resumed: the checkpoint from which a run goes on, in the folder where it lies.
+        writes: False in all but one of several processes, for which every method does nothing.
+        interrupted: the run that is resumed, in its own folder; None makes a new one.
 
     Raises:
         SemcoError: the folder cannot be made or written, or another run is at work in it.
     """
 
     def __init__(
-        self, config: Config, *, num_labelled: int, writes: bool = True, resumed: ResumePoint | None = None
+        self,
+        config: Config,
+        *,
+        identity: Mapping[str, Any],
+        num_labelled: int,
+        writes: bool = True,
+        interrupted: InterruptedRun | None = None,
     ) -> None:
-        self._writes = writes
+        self._writes, self._identity = writes, identity
         if not writes:
             return
-        history = resumed.content["history"] if resumed else []
-        if resumed:
-            self.path, self._lock = resumed.folder, resumed.lock
+        history = interrupted.content["history"] if interrupted else []
+        if interrupted:
+            self.path, self._lock = interrupted.folder, interrupted.lock
         else:
             self.path = create_run_folder(
                 config.output_dir, dataset=config.dataset_name, num_labelled=num_labelled, seed=config.seed
@@ -73,8 +82,9 @@ class RunDir:
 
     @_in_writer
     def write_config(self, config: Config, *, resolved: dict[str, Any]) -> None:
-        """Write config.json: the flags, what was decided from them, versions and machine."""
-        content = {"flags": config.as_json(), "resolved": resolved, "environment": environment()}
+        """Write config.json: command, flags, what was decided from them, versions and machine."""
+        command = shlex.join(["python", *sys.argv])
+        content = {"command": command, "flags": config.as_json(), "resolved": resolved, "environment": environment()}
         self._write("config.json", json.dumps(content, indent=2) + "\n")
 
     @_in_writer
@@ -85,22 +95,22 @@ class RunDir:
 
     @_in_writer
     def write_epoch(self, state: dict[str, Any], *, is_best: bool) -> None:
-        """Record the newest epoch of `state["history"]` and keep the state: last.pth and, if it is the best, best.pth."""
+        """Record the newest epoch of `state["history"]` and save the state: last.pth and, if it is the best, best.pth."""
         history = state["history"]
         LOGGER.info("%s", format_epoch(history[-1]))
-        # In this order a run that is killed in between finds itself before the epoch's end, and writes all of it again.
+        # In this order a run that is killed in between is resumed before the epoch's end, and writes all of it again.
         if is_best:
             self._check()
-            save_checkpoint(self.path / BEST, state)
+            save_checkpoint(self.path / BEST, {**self._identity, **state})
         self.save(state)
         self._write_metrics(history)
         self._events.send(history[-1])
 
     @_in_writer
     def save(self, state: dict[str, Any]) -> None:
-        """Keep the state: last.pth, and what was last.pth as previous.pth."""
+        """Save the state as last.pth, and what was last.pth as previous.pth."""
         self._check()
-        save_checkpoint(self.path / LAST, state, keep_as=self.path / PREVIOUS)
+        save_checkpoint(self.path / LAST, {**self._identity, **state}, keep_as=self.path / PREVIOUS)
 
     @_in_writer
     def write_summary(self, history: list[dict[str, Any]], best_epoch: int) -> None:
@@ -108,7 +118,7 @@ class RunDir:
         self._write("summary.json", json.dumps(summarise(history, best_epoch), indent=2) + "\n")
 
     def last_checkpoint(self) -> str:
-        """Say where the newest checkpoint is."""
+        """Say in words where the newest checkpoint is."""
         if not self._writes:
             return "the main process names the last checkpoint"
         there = next((self.path / name for name in (LAST, PREVIOUS) if (self.path / name).exists()), None)
@@ -116,11 +126,18 @@ class RunDir:
 
     @_in_writer
     def draw_pictures(self, semantics: LabelSemantics) -> None:
-        """Draw the learning curves and the label groups."""
-        from utils.pictures.__main__ import plot_label_groups, plot_learning_curves
+        """Draw the learning curves and the label groups. A run that is done stays so, whatever becomes of its pictures."""
+        try:
+            from utils.pictures.__main__ import plot_label_groups, plot_learning_curves
 
-        pictures = [plot_learning_curves(self.path), plot_label_groups(self.path, semantics)]
-        LOGGER.info("pictures: %s", ", ".join(str(path) for path in pictures))
+            pictures = [plot_learning_curves(self.path), plot_label_groups(self.path, semantics)]
+        except Exception as error:
+            LOGGER.warning(
+                "no pictures (%s: %s); the run is complete, and python -m utils.pictures %s draws its curves",
+                type(error).__name__, error, self.path,
+            )  # fmt: skip
+        else:
+            LOGGER.info("pictures: %s", ", ".join(str(path) for path in pictures))
 
     def _write_metrics(self, history: list[dict[str, Any]]) -> None:
         self._write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
@@ -130,13 +147,13 @@ class RunDir:
         write_text(self.path / name, text)
 
     def _check(self) -> None:
-        """A folder that has vanished must not be made anew, on whatever lies under a lost mount."""
+        """Refuse to make a folder again that has vanished: there may be anything under a lost mount."""
         if not self.path.is_dir():
             raise SemcoError(
-                f"the run folder {self.path} has vanished: bring its disk back, then go on with --resume, or start anew"
+                f"the run folder {self.path} has vanished: bring its disk back and --resume, or start a new run"
             )
 
-    def __enter__(self) -> "RunDir":
+    def __enter__(self) -> "RunFolder":
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
@@ -147,7 +164,7 @@ class RunDir:
 
 
 def format_epoch(record: dict[str, Any]) -> str:
-    """One line on an epoch for the screen."""
+    """Format an epoch as one line for the screen."""
     return (
         f"epoch {record['epoch']:>4}  loss {record['loss']:7.4f}  "
         f"confident: class {record['mask_rate']:6.1%}, embedding {record['emb_mask_rate']:6.1%}  "
@@ -157,7 +174,7 @@ def format_epoch(record: dict[str, Any]) -> str:
 
 
 def check_output_folder(output_dir: Path) -> None:
-    """Find out before hours of preparation whether run folders can be made in `output_dir`.
+    """Check, before hours of preparation, that run folders can be made in `output_dir`.
 
     Raises:
         SemcoError: it cannot be written, or is no folder.
@@ -168,7 +185,7 @@ def check_output_folder(output_dir: Path) -> None:
         kind = "is a file, not a folder" if existing.exists() else "is a link that leads nowhere"
         raise SemcoError(f"--output-dir {output_dir}: {existing} {kind}; choose another one")
     try:
-        # Rights do not tell everything: nothing can be made in /proc, for example.
+        # Permissions do not tell everything: nothing can be made in /proc, for example.
         Path(tempfile.mkdtemp(prefix=".semco-", dir=existing)).rmdir()
     except OSError as error:
         raise SemcoError(f"--output-dir {output_dir}: {existing} may not be written; choose another folder") from error

@@ -36,7 +36,7 @@ _BY_CONTENT = (
 
 
 @dataclass(frozen=True)
-class ResumePoint:
+class InterruptedRun:
     """A whole checkpoint of this run, its folder, and the lock that keeps others out (None in all but one process)."""
 
     path: Path
@@ -103,7 +103,7 @@ class Resume:
         fingerprints = {**data, "class_names": list(class_names), "label_vectors": label_vectors}
         return {"config": self._config.as_json(), "seed": seed, "fingerprints": fingerprints}
 
-    def choose(self, identity: Mapping[str, Any], *, world: World) -> ResumePoint | None:
+    def choose(self, identity: Mapping[str, Any], *, world: World) -> InterruptedRun | None:
         """Return the checkpoint to go on from, None to start anew.
 
         Raises:
@@ -122,7 +122,7 @@ class Resume:
             LOGGER.info("--resume auto: no checkpoint of this run in %s, starting a new run", self._config.output_dir)
         return point
 
-    def _choose(self, identity: Mapping[str, Any], *, locks: bool) -> ResumePoint | None:
+    def _choose(self, identity: Mapping[str, Any], *, locks: bool) -> InterruptedRun | None:
         here = {"seed": identity["seed"], **identity["fingerprints"]}
         for path, content in self._candidates:
             there = {"seed": content["seed"], **content["fingerprints"]}
@@ -138,7 +138,7 @@ class Resume:
                     unless_found.callback(lock.release)
                 if (found := self._read_whole(path)) is not None:
                     unless_found.pop_all()
-                    return ResumePoint(*found, lock)
+                    return InterruptedRun(*found, lock)
         return None
 
     def _search(self) -> list[tuple[Path, dict[str, Any]]]:

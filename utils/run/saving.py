@@ -1,72 +1,108 @@
-"""What a run does between two steps besides training: save when it is time, leave when a signal asks for it."""
+"""What a run does between two steps besides training: save when it is time, stop when a signal asks for it."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from utils.processes.signals import Stopped, StopRequest
-from utils.processes.world import World
+from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
+from utils.run.folder import RunFolder
 
 LOGGER = logging.getLogger("semco")
-Item = TypeVar("Item")
-# Several processes must leave after the same step, and agreeing on it makes them wait for each other. What is saved there also
-# holds the figures of all: the trainer adds them up as often.
-_STEPS_BETWEEN_AGREEMENTS = 20
+Batch = TypeVar("Batch")
 
 
-class SafePoints:
-    """Called wherever the state of a run is whole.
+class Progressing(Protocol):
+    """How far a run has come: finished epochs, and steps of the unfinished one."""
+
+    epoch: int
+    steps: int
+
+
+class Trains(Protocol):
+    """What is saved: a trainer, which knows how far it is and what a checkpoint must hold."""
+
+    @property
+    def history(self) -> Progressing:
+        """How far it is."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+
+
+class Saving:
+    """Saves a run's state between its steps and batches, by wrapping the iterators that hand them out.
 
     Args:
-        place: tells where the run is, (epoch, steps in it).
-        save: keeps the state.
-        minutes: between two savings; 0: only when asked to leave.
+        folder: where the state is saved.
+        trainer: whose state it is.
+        minutes: between two checkpoints within an epoch; 0: only when asked to stop.
+        request: the signals that have come.
+        world: the processes that must stop after the same step.
     """
 
     def __init__(
-        self,
-        *,
-        place: Callable[[], tuple[int, int]],
-        save: Callable[[], None],
-        minutes: float,
-        request: StopRequest,
-        world: World,
+        self, *, folder: RunFolder, trainer: Trains, minutes: float, request: StopRequest, world: World
     ) -> None:
-        self._place, self._save, self._request, self._world = place, save, request, world
+        self._folder, self._trainer, self._request, self._world = folder, trainer, request, world
         self._seconds = 60 * minutes
-        self.saved()
+        self._note_saved()
 
-    def saved(self) -> None:
-        """Take note that the state has just been kept."""
-        self._saved_at = self._place()
-        self._due = time.perf_counter() + self._seconds
+    def between_steps(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Pass training batches on. When the next one is asked for, the step of the last is done and its state intact.
 
-    def __call__(self) -> None:
-        """Save if it is time; save and raise `Stopped` if a signal has come."""
-        if self._world.size > 1 and self._place()[1] % _STEPS_BETWEEN_AGREEMENTS:
-            return
+        Raises:
+            Stopped: a signal has come; the state is saved.
+        """
+        for batch in batches:
+            yield batch
+            if self._world.size == 1 or self._place()[1] % STEPS_BETWEEN_AGREEMENTS == 0:
+                self._save_or_stop()
+
+    def between_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Pass evaluation batches on; the state is intact all along.
+
+        Raises:
+            Stopped: a signal has come; the state is saved.
+        """
+        for batch in batches:
+            yield batch
+            # Several processes evaluate different numbers of batches, so they could not agree here.
+            if self._world.size == 1:
+                self._save_or_stop()
+
+    def finish_epoch(self, *, is_best: bool) -> None:
+        """Record the finished epoch in the run folder and save the state.
+
+        Raises:
+            Stopped: a signal has come; the state is saved.
+        """
+        self._folder.write_epoch(self._trainer.state_dict(), is_best=is_best)
+        self._note_saved()
+        self._save_or_stop()
+
+    def _save_or_stop(self) -> None:
         number = self._agree()
         if number or (self._seconds and time.perf_counter() >= self._due):
             if self._place() != self._saved_at:
-                self._save()
-            self.saved()
+                self._folder.save(self._trainer.state_dict())
+            self._note_saved()
         if number:
-            LOGGER.info("saved after %d epochs and %d steps; --resume auto goes on from there", *self._saved_at)
+            LOGGER.info("saved after %d epochs and %d steps; --resume auto resumes from there", *self._saved_at)
             raise Stopped(number)
 
-    def watch(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Pass on what an evaluation goes through, with a safe point after each item."""
-        for item in items:
-            yield item
-            # Processes go through different numbers of items, so they could not agree here.
-            if self._world.size == 1:
-                self()
+    def _place(self) -> tuple[int, int]:
+        return self._trainer.history.epoch, self._trainer.history.steps
+
+    def _note_saved(self) -> None:
+        self._saved_at = self._place()
+        self._due = time.perf_counter() + self._seconds
 
     def _agree(self) -> int:
-        """The signal that any process has received, the same answer in all; 0 without one."""
+        """Return the signal that any process has received, the same one in all; 0 without one."""
         number = self._request.number or 0
         if self._world.size == 1:
             return number

@@ -45,12 +45,11 @@ tensor = torch.full((3,), float(world.rank))
 world.share([tensor])
 found["shared"] = tensor.tolist()
 file = pathlib.Path(sys.argv[1])
-with world.main_first():
+with world, world.main_first():
     found["there"] = file.exists()
     if world.is_main:
         time.sleep(0.5)
         file.touch()
-world.leave()
 print(json.dumps(found))
 """
 
@@ -69,9 +68,8 @@ def test_one_process_talks_to_itself():
     tensor = torch.arange(3.0)
     assert world == World(rank=0, size=1, device=torch.device("cpu"))
     assert (world.agree(7), world.sum(tensor) is tensor) == (7, True)
-    with world.main_first():
+    with world, world.main_first():
         world.share([tensor])
-    world.leave()
     assert tensor.tolist() == [0, 1, 2]
 
 

@@ -21,9 +21,9 @@ from utils.labels.matching import LabelMatch
 from utils.labels.semantics import LabelSemantics
 from utils.run import folder as run_dir
 from utils.run.checkpoint import load_checkpoint
-from utils.run.folder import RunDir, check_output_folder, create_run_folder
+from utils.run.folder import RunFolder, check_output_folder, create_run_folder
 from utils.run.log import logging_for
-from utils.run.resume import ResumePoint
+from utils.run.resume import InterruptedRun
 
 RECORD = {
     "epoch": 1, "step": 10, "loss": 2.5, "mask_rate": 0.25, "emb_mask_rate": 0.5, "lr": 0.03, "images_per_second": 99.0,
@@ -55,7 +55,7 @@ def test_records(config):
     second = {**RECORD, "epoch": 2, "top1": 60.0}
     with logging_for(talks=True):
         logging.getLogger("semco").info("before the folder")
-        with RunDir(config, num_labelled=4) as folder:
+        with RunFolder(config, identity={}, num_labelled=4) as folder:
             folder.write_config(config, resolved={"precision": "float32"})
             folder.write_labels(SEMANTICS)
             folder.write_epoch({"history": [RECORD]}, is_best=True)
@@ -83,14 +83,14 @@ def test_records(config):
 
 
 def test_other_processes_write_nothing(config, tmp_path):
-    with RunDir(config, num_labelled=4, writes=False) as folder:
+    with RunFolder(config, identity={}, num_labelled=4, writes=False) as folder:
         folder.write_config(config, resolved={})
         folder.write_epoch({"history": [RECORD]}, is_best=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_is_logged(config):
-    with pytest.raises(SemcoError), logging_for(talks=True), RunDir(config, num_labelled=4) as folder:
+    with pytest.raises(SemcoError), logging_for(talks=True), RunFolder(config, identity={}, num_labelled=4) as folder:
         raise SemcoError("the loss is no longer finite")
     assert "ERROR SemcoError: the loss is no longer finite" in (folder.path / "train.log").read_text()
 
@@ -107,19 +107,19 @@ def test_output_folder(config, tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["plain"]
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SemcoError, match="cannot write"):
-        RunDir(dataclasses.replace(config, dataset_name="x"), num_labelled=1)
+        RunFolder(dataclasses.replace(config, dataset_name="x"), identity={}, num_labelled=1)
 
 
 def test_a_run_that_goes_on_in_its_folder(config):
     """Metrics and events that are newer than the checkpoint are written again, not twice."""
     second = {**RECORD, "epoch": 2, "top1": 60.0}
-    with RunDir(config, num_labelled=4) as folder:
+    with RunFolder(config, identity={}, num_labelled=4) as folder:
         folder.write_epoch({"history": [RECORD]}, is_best=True)
         folder.write_epoch({"history": [RECORD, second]}, is_best=True)
-    point = ResumePoint(
+    interrupted = InterruptedRun(
         folder.path / "previous.pth", load_checkpoint(folder.path / "previous.pth"), FolderLock(folder.path)
     )
-    with RunDir(config, num_labelled=4, resumed=point) as again:
+    with RunFolder(config, identity={}, num_labelled=4, interrupted=interrupted) as again:
         assert again.path == folder.path
         assert len((folder.path / "metrics.jsonl").read_text().splitlines()) == 1
         assert read_events(folder.path / "tensorboard")["valid/top1"] == [(1, 50.0)]
@@ -129,13 +129,16 @@ def test_a_run_that_goes_on_in_its_folder(config):
 
 
 def test_one_run_a_folder(config):
-    with RunDir(config, num_labelled=4) as folder, pytest.raises(SemcoError, match=r"in use by process \d+ on"):
+    with (
+        RunFolder(config, identity={}, num_labelled=4) as folder,
+        pytest.raises(SemcoError, match=r"in use by process \d+ on"),
+    ):
         FolderLock(folder.path)
     FolderLock(folder.path).release()
 
 
 def test_a_folder_that_vanishes(config):
-    with RunDir(config, num_labelled=4) as folder:
+    with RunFolder(config, identity={}, num_labelled=4) as folder:
         folder.save({"history": []})
         shutil.rmtree(folder.path)
         for write in (
@@ -153,7 +156,7 @@ def test_a_disk_that_is_full_for_events(config, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with RunDir(config, num_labelled=4) as folder:
+    with RunFolder(config, identity={}, num_labelled=4) as folder:
         monkeypatch.setattr(folder._events._writer, "flush", full)
         with pytest.raises(SemcoError, match=r"no space left to write .*tensorboard"):
             folder.write_epoch({"history": [RECORD]}, is_best=True)
@@ -162,7 +165,7 @@ def test_a_disk_that_is_full_for_events(config, monkeypatch):
 
 
 def test_where_the_last_checkpoint_is(config):
-    with RunDir(config, num_labelled=4) as folder:
+    with RunFolder(config, identity={}, num_labelled=4) as folder:
         assert folder.last_checkpoint() == "there is no checkpoint yet"
         folder.save({"history": []})
         folder.save({"history": []})

@@ -1,5 +1,6 @@
 """When a run saves and when it leaves."""
 
+import itertools
 import signal
 import types
 
@@ -8,31 +9,36 @@ import torch
 
 from utils.processes.signals import Stopped
 from utils.processes.world import World
-from utils.run import saving as safe_points
-from utils.run.saving import SafePoints
+from utils.run import saving
+from utils.run.saving import Saving
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 
 
 class _Run:
-    """A run that stands at `place` and counts its savings; `now` is the time in seconds."""
+    """A trainer and a run folder in one, which count what is saved; `now` is the time in seconds."""
 
     def __init__(self, monkeypatch, *, minutes=10.0, world=ALONE):
-        self.place, self.saved, self.now = (0, 0), [], 0.0
-        monkeypatch.setattr(safe_points.time, "perf_counter", lambda: self.now)
+        self.history, self.saved, self.now = types.SimpleNamespace(epoch=0, steps=0), [], 0.0
+        monkeypatch.setattr(saving.time, "perf_counter", lambda: self.now)
         self.request = types.SimpleNamespace(number=None)
-        self.points = SafePoints(
-            place=lambda: self.place,
-            save=lambda: self.saved.append(self.place),
-            minutes=minutes,
-            request=self.request,
-            world=world,
-        )
+        self.saving = Saving(folder=self, trainer=self, minutes=minutes, request=self.request, world=world)
+        self._steps = self.saving.between_steps(itertools.count())
+        next(self._steps)
+
+    def state_dict(self):
+        return self.history.epoch, self.history.steps
+
+    def save(self, state):
+        self.saved.append(state)
+
+    def write_epoch(self, state, *, is_best):
+        self.saved.append((*state, is_best))
 
     def step(self, *, seconds=0.0):
-        self.place = (self.place[0], self.place[1] + 1)
+        self.history.steps += 1
         self.now += seconds
-        self.points()
+        next(self._steps)
 
 
 def test_by_time(monkeypatch):
@@ -45,11 +51,11 @@ def test_by_time(monkeypatch):
 def test_an_epochs_end_resets_the_time(monkeypatch):
     run = _Run(monkeypatch)
     run.step(seconds=500)
-    run.points.saved()
+    run.saving.finish_epoch(is_best=True)
     run.step(seconds=500)
-    assert run.saved == []
+    assert run.saved == [(0, 1, True)]
     run.step(seconds=500)
-    assert run.saved == [(0, 3)]
+    assert run.saved == [(0, 1, True), (0, 3)]
 
 
 def test_no_time_no_saving(monkeypatch):
@@ -66,16 +72,16 @@ def test_a_signal(monkeypatch):
         run.step()
     assert run.saved == [(0, 2)]
     with pytest.raises(Stopped):
-        run.points()
+        list(run.saving.between_steps(["a step that was made before"]))
     assert run.saved == [(0, 2)]  # nothing is new
 
 
 def test_an_evaluation_is_watched(monkeypatch):
     run = _Run(monkeypatch)
-    run.place = (0, 8)
+    run.history.steps = 8
     seen = []
     with pytest.raises(Stopped):
-        for item in run.points.watch("abc"):
+        for item in run.saving.between_batches("abc"):
             seen.append(item)
             run.request.number = signal.SIGINT if item == "b" else None
     assert seen == ["a", "b"]
@@ -95,11 +101,11 @@ def test_several_processes_leave_after_the_same_step(monkeypatch):
     for _ in range(20):
         run.step()
     assert world.asked == 1
-    assert list(run.points.watch("abc")) == ["a", "b", "c"]
+    assert list(run.saving.between_batches("abc")) == ["a", "b", "c"]
     assert world.asked == 1
     with pytest.raises(Stopped) as caught:
         for _ in range(40):
             run.step()
-    assert run.place == (0, 40)
+    assert run.history.steps == 40
     assert run.saved == [(0, 40)]
     assert caught.value.exit_code == 143
