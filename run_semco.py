@@ -57,6 +57,7 @@ def train(config: Config, request: StopRequest) -> None:
     from utils.processes.memory import explain_out_of_memory
     from utils.processes.world import join_world
     from utils.progress import Progress
+    from utils.results.pseudo_labels import measure_guesses
     from utils.run.folder import RunFolder, check_output_folder
     from utils.run.log import logging_for
     from utils.run.resume import Resume
@@ -128,7 +129,12 @@ def train(config: Config, request: StopRequest) -> None:
                         validation = feed.validation()
                         batches = saving.between_batches(validation)
                         shown = progress.chunks(batches, total=len(validation), what="evaluating", unit="images")
-                        trainer.finish_epoch(trained, trainer.evaluate(shown))
+                        validated, diagnosed = trainer.evaluate(shown), {}
+                        if world.is_main and config.diagnose_images and len(selection.unlabelled):
+                            guesses = trainer.guess_pool(feed.pool_sample(config.diagnose_images))
+                            diagnosed = measure_guesses(guesses, groups=semantics.grouping.ids)
+                            folder.write_guesses(guesses, selection.class_names)
+                        trainer.finish_epoch(trained, validated, diagnosed)
                         saving.finish_epoch(is_best=history.is_best)
             except NotFiniteError as error:
                 raise SemcoError(f"{error}; {folder.last_checkpoint()}") from error

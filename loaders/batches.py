@@ -158,6 +158,31 @@ class EvaluationBatches:
             yield EvaluationBatch(images=images, labels=to_device(labels, self.device))
 
 
+@dataclass(frozen=True)
+class PoolBatches:
+    """Weak views of unlabelled images, in order; can be iterated again and again, and shows the same views.
+
+    `crops`: the views, whose `image` are rows of the store; `labels`: the images' true classes, int64 (n,), -1 where unknown.
+    """
+
+    store: ImageStore
+    crops: CropPlan
+    labels: Tensor
+    cropsize: int
+    batch_size: int
+    normalise: Normalise
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[EvaluationBatch]:
+        for start in range(0, len(self), self.batch_size):
+            batch = slice(start, start + self.batch_size)
+            views = to_device(self.store.crops(self.crops[batch], self.cropsize), self.device)
+            yield EvaluationBatch(images=self.normalise(views), labels=to_device(self.labels[batch], self.device))
+
+
 def _ahead_where_it_helps(items: Iterator, store: ImageStore, device: torch.device) -> Iterator:
     """Prepare items ahead of a consumer on `device` where that does not compete with it.
 

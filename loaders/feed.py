@@ -5,16 +5,18 @@ import itertools
 import logging
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
-from loaders.batches import EvaluationBatches, Normalise, TrainBatch, TrainBatches
+from loaders.batches import EvaluationBatches, Normalise, PoolBatches, TrainBatch, TrainBatches
 from loaders.pixels.capacity import available_memory
 from loaders.pixels.store import ImageStore, PixelStore
 from loaders.training_data import TrainingData
-from loaders.views.plan import BatchShape, draw_epoch
+from loaders.views.plan import BatchShape, CropPlan, draw_epoch
 from utils.errors import SemcoError
 from utils.flags.config import Config
 from utils.processes.world import World
+from utils.seeding import Draws, Purpose
 
 LOGGER = logging.getLogger("semco")
 _EVALUATION_BATCH = 256
@@ -74,18 +76,32 @@ class Feed:
         """Return the batches of one epoch after another, for ever."""
         return itertools.chain.from_iterable(map(self.epoch, itertools.count()))
 
-    def validation(self) -> EvaluationBatches:
-        """Return this process's share of the validation images."""
-        share = slice(self._world.rank, None, self._world.size)
-        return self._evaluation(
-            self._data.validation, self._data.validation_rows[share], self._data.validation_labels[share]
+    def validation(self, *, shared: bool = True) -> EvaluationBatches:
+        """Return this process's share of the validation images, or all of them."""
+        share = slice(self._world.rank, None, self._world.size) if shared else slice(None)
+        return EvaluationBatches(
+            store=self._data.validation,
+            rows=self._data.validation_rows[share],
+            labels=self._data.validation_labels[share],
+            cropsize=self._config.cropsize,
+            batch_size=_EVALUATION_BATCH,
+            normalise=self._normalise,
+            device=self._world.device,
         )
 
-    def _evaluation(self, store: ImageStore, rows: torch.Tensor, labels: torch.Tensor) -> EvaluationBatches:
-        return EvaluationBatches(
-            store=store,
-            rows=rows,
-            labels=labels,
+    def pool_sample(self, count: int) -> PoolBatches:
+        """Return weak views of `count` unlabelled images, or of all if there are fewer: the same ones each time."""
+        pool, draws = self._data.pool, Draws(self._config.seed, Purpose.DIAGNOSTICS)
+        drawn = torch.from_numpy(np.argsort(draws.uniform(len(pool.unlabelled)), kind="stable")[:count])
+        chosen = drawn.sort().values.to(pool.device)
+        y, x, flip = draws.uniform(len(chosen)), draws.uniform(len(chosen)), draws.booleans(len(chosen))
+        crops = CropPlan(
+            image=pool.unlabelled[chosen], y=torch.from_numpy(y), x=torch.from_numpy(x), flip=torch.from_numpy(flip)
+        )
+        return PoolBatches(
+            store=pool.store,
+            crops=crops.to(pool.device),
+            labels=self._data.truth[chosen.cpu()],
             cropsize=self._config.cropsize,
             batch_size=_EVALUATION_BATCH,
             normalise=self._normalise,

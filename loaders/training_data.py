@@ -1,6 +1,7 @@
 """The data chain: dataset folder and splits -> pools of decoded images, ready to be batched."""
 
 import logging
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,8 @@ LOGGER = logging.getLogger("semco")
 class Selection:
     """Which images of the folder a run uses.
 
-    `split`: names the labelled images; `labelled`, `unlabelled`: positions in `train` of those that are trained on; `labels`:
-    classes of the labelled ones. All int64 arrays.
+    `split`: names the labelled images; `labelled` (L,), `unlabelled` (U,): rows of `train` that are trained on; `labels`
+    (L,): classes of the labelled ones. All int64 arrays.
     """
 
     train: DatasetIndex
@@ -40,7 +41,7 @@ class Selection:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Class names; a label is a position in them."""
+        """Class names; a label is an index into them."""
         return self.train.class_names
 
 
@@ -48,21 +49,23 @@ class Selection:
 class TrainingData:
     """Everything that batches are made of.
 
-    `validation_rows`: positions in `validation`, int64; `validation_labels`: their classes, int64.
+    `validation_rows` (V,): rows of `validation`, int64; `validation_labels` (V,): their classes, int64; `truth` (U,): the
+    classes of the pool's unlabelled images, int64, -1 where nobody knows. Nothing but the diagnostics looks at `truth`.
     """
 
     pool: TrainingPool
     validation: ImageStore
     validation_rows: torch.Tensor
     validation_labels: torch.Tensor
+    truth: torch.Tensor
     statistics: PixelStatistics
 
 
 def select_images(config: Config) -> Selection:
-    """Read the dataset folder and the splits, and decide which image plays which part.
+    """Read the dataset folder and the splits, and decide what each image is used for.
 
     Raises:
-        SemcoError: anything missing or contradictory in them.
+        SemcoError: something is missing or contradictory in them.
     """
     folder = dataset_folder(config.dataset_path, config.dataset_name)
     names = read_class_names(config.classes_pickle) if config.classes_pickle else None
@@ -86,7 +89,7 @@ def select_images(config: Config) -> Selection:
 
 
 def open_training_data(config: Config, selection: Selection, *, pretrained: bool, progress: Progress) -> TrainingData:
-    """Decode, or find decoded, all images of a run.
+    """Decode all images of a run, or find them decoded.
 
     Args:
         pretrained: the network starts from ImageNet's weights, so ImageNet's statistics normalise.
@@ -125,26 +128,27 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
         validation=valid.store,
         validation_rows=torch.from_numpy(chosen.rows[validation]),
         validation_labels=torch.from_numpy(chosen.labels[validation]),
+        truth=torch.from_numpy(selection.train.labels[selection.unlabelled[unlabelled]]),
         statistics=_statistics(config, train_request, train, pretrained=pretrained),
     )
 
 
-def _good_rows(positions: np.ndarray, opened: OpenedStore, what: str) -> np.ndarray:
-    """Say which of `positions` hold an image that can be decoded, bool (n,)."""
-    bad = [position for position in positions.tolist() if position in opened.bad]
-    good = ~np.isin(positions, bad)
+def _good_rows(rows: np.ndarray, opened: OpenedStore, what: str) -> np.ndarray:
+    """Return which of `rows` hold an image that can be decoded, bool (n,)."""
+    bad = [row for row in rows.tolist() if row in opened.bad]
+    good = ~np.isin(rows, bad)
     if not bad:
         return good
-    LOGGER.warning("%d of %d %s images cannot be decoded and are left out", len(bad), len(positions), what)
-    for position in bad:
-        LOGGER.info("left out: %s", opened.bad[position])
+    LOGGER.warning("%d of %d %s images cannot be decoded and are left out", len(bad), len(rows), what)
+    for row in bad:
+        LOGGER.info("left out: %s", opened.bad[row])
     if not good.any():
-        raise SemcoError(f"none of the {len(positions)} {what} images can be decoded: {opened.bad[bad[0]]}")
+        raise SemcoError(f"none of the {len(rows)} {what} images can be decoded: {opened.bad[bad[0]]}")
     return good
 
 
 def describe_data(selection: Selection, data: TrainingData) -> dict[str, Any]:
-    """Facts for the run's record."""
+    """Return facts for the run's record."""
     validation = selection.validation
     return {
         "classes": len(selection.class_names),
@@ -160,6 +164,11 @@ def describe_data(selection: Selection, data: TrainingData) -> dict[str, Any]:
         "validation_set": validation.index.fingerprint(),
         "validation_split": validation.split and validation.split.fingerprint(),
     }
+
+
+def file_names(index: DatasetIndex, rows: torch.Tensor) -> list[str]:
+    """Return where in the dataset folder the images of `rows` are, such as `test/0.png` or `unlabelled/a/0.png`."""
+    return [os.path.normpath(f"{index.folder.name}/{index.ids[row]}") for row in rows.tolist()]
 
 
 def _describe(opened: OpenedStore) -> str:

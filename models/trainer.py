@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from models.diagnose import guess_pool
 from models.evaluate import evaluate
 from models.history import History
 from models.label_guessor import LabelGuessor
@@ -24,6 +25,7 @@ from models.step.optimizer import set_learning_rate
 from models.step.precision import Precision
 from models.step.tally import Tally
 from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
+from utils.results.pseudo_labels import PoolGuesses
 from utils.schedule import Schedule
 
 LOGGER = logging.getLogger("semco")
@@ -180,6 +182,10 @@ class Trainer:
             self.ema.module, self.guessor, batches, forward=self.precision.forward, reduce=self.world.sum
         )
         return {**figures, "evaluation_seconds": time.perf_counter() - start}
+
+    def guess_pool(self, batches: Iterable) -> PoolGuesses:
+        """Guess the labels of unlabelled images as a step would, see `models.diagnose`; nothing is learnt from them."""
+        return guess_pool(self.model, self.guessor, batches, thr=self.method.thr, forward=self.precision.forward)
 
     def finish_epoch(self, *figures: dict[str, Any]) -> None:
         """Count the unfinished epoch as finished; `figures` together are its record."""

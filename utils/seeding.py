@@ -22,6 +22,7 @@ class Purpose(enum.IntEnum):
     CUTOUT = 7
     LABEL_VECTORS = 8
     VALIDATION = 9
+    DIAGNOSTICS = 10
 
 
 class Draws:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -26,7 +27,7 @@ def test_the_run_folder_and_its_pictures(tiny_dataset, tmp_path, monkeypatch, ca
     assert folder.parent == tmp_path / "tiny" / "x14"
     expected = {
         "config.json", "train.log", "metrics.jsonl", "label_groups.csv", "last.pth", "best.pth", "summary.json",
-        "learning_curves.png", "label_groups.png", "tensorboard", "previous.pth", ".lock",
+        "learning_curves.png", "label_groups.png", "tensorboard", "previous.pth", ".lock", "pool_per_class.json",
     }  # fmt: skip
     assert {entry.name for entry in folder.iterdir()} == expected
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -34,7 +35,7 @@ def test_the_run_folder_and_its_pictures(tiny_dataset, tmp_path, monkeypatch, ca
     assert {
         "loss", "class_labelled", "class_unlabelled", "emb_labelled", "emb_unlabelled", "mask_rate", "emb_mask_rate",
         "any_mask_rate", "lr", "images_per_second", "seconds", "top1", "top5", "top1_emb", "top5_emb",
-        "top1_combined", "valid_loss",
+        "top1_combined", "valid_loss", "pseudo_class_coverage", "pseudo_emb_precision", "pseudo_agreement",
     } <= set(records[0])  # fmt: skip
     rows = label_rows(folder)
     assert {row["class"]: (row["term"], row["rule"]) for row in rows}["green apple"] == ("apple", "head")
@@ -55,6 +56,34 @@ def test_a_run_repeats_bit_by_bit(tiny_dataset, tmp_path):
     assert not equal(first, weights(train(tiny_dataset, tmp_path / "c", "--seed", "124")))
     unseeded = [weights(train(tiny_dataset, tmp_path / name, "--seed", "-1")) for name in ("d", "e")]
     assert not equal(*unseeded)
+
+
+def test_the_truth_of_unlabelled_images_is_measured_but_never_learnt_from(tiny_dataset, tmp_path):
+    """The same images with the classes of the unlabelled ones dealt out anew: other precision, the same bits."""
+    data = tmp_path / "data"
+    shutil.copytree(tiny_dataset, data)
+    path = data / "tiny" / "labels" / "labels_train.feather"
+    table = pd.read_feather(path)
+    labelled = {name.removeprefix("train/") for name in load_pickle(data / "split.pkl")}
+    pool = ~table["id"].isin(labelled)
+    table.loc[pool, "class"] = np.random.default_rng(0).permutation(table.loc[pool, "class"].to_numpy())
+    table.to_feather(path)
+    runs = [train(tiny_dataset, tmp_path / "a"), train(data, tmp_path / "b")]
+    assert equal(*map(weights, runs))
+    (first, _), (other, _) = (
+        [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in runs
+    )
+    measured = [name for name in first if "precision" in name or name.endswith("ece")]
+    assert [first[name] for name in measured] != [other[name] for name in measured]
+    assert first["pseudo_emb_coverage"] == other["pseudo_emb_coverage"]
+    assert first["top1"] == other["top1"]
+
+
+def test_diagnostics_change_no_weight(tiny_dataset, tmp_path):
+    silent = train(tiny_dataset, tmp_path / "a", "--diagnose-images", "0")
+    assert equal(weights(silent), weights(train(tiny_dataset, tmp_path / "b")))
+    assert not (silent / "pool_per_class.json").exists()
+    assert "pseudo_images" not in json.loads((silent / "metrics.jsonl").read_text().splitlines()[0])
 
 
 def test_the_order_of_files_and_rows_does_not_matter(tiny_dataset, tmp_path):

@@ -31,6 +31,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "early_stopping_epochs": (0, _COUNT, "a number of epochs, or 0 for none"),
     "min_wait_before_es": (-1, _COUNT, "a number of epochs, or -1 for none"),
     "checkpoint_minutes": (0.0, 1e6, "minutes, or 0 for none within an epoch"),
+    "diagnose_images": (0, _COUNT, "a number of images, or 0 for none"),
     "nan_limit": (1, _COUNT, "a whole number from 1"),
     "seed": (-(2**63), 2**63 - 1, "a whole number below 2**63"),
     "num_workers_per_gpu": (0, 1024, "a whole number from 0 to 1024"),

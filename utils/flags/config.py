@@ -165,6 +165,11 @@ class Config:
         group=_MACHINE,
         choices=("stop", "skip"),
     )
+    diagnose_images: int = option(
+        1000,
+        "unlabelled images whose pseudo-labels are measured after each epoch, one forward pass each; 0: none",
+        group=_MACHINE,
+    )
     nan_limit: int = option(100, "steps of a run that --on-nan skip leaves out before it stops", group=_MACHINE)
     device: str = option(
         "auto", "where to train; auto: CUDA if there is a GPU", group=_MACHINE, choices=("auto", "cpu", "cuda")

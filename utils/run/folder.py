@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from utils.files.lock import FolderLock
 from utils.flags.config import Config
 from utils.labels.semantics import LabelSemantics, write_label_groups
 from utils.metrics import summarise
+from utils.results.pseudo_labels import PoolGuesses, count_per_class
 from utils.run.checkpoint import BEST, LAST, PREVIOUS, save_checkpoint
 from utils.run.environment import environment
 from utils.run.events import EventLog
@@ -105,6 +106,11 @@ class RunFolder:
         self.save(state)
         self._write_metrics(history)
         self._events.send(history[-1])
+
+    @_in_writer
+    def write_guesses(self, guesses: PoolGuesses, class_names: Sequence[str]) -> None:
+        """Write pool_per_class.json: how often the newest pseudo-labels name each class, and how often rightly."""
+        self._write("pool_per_class.json", json.dumps(count_per_class(guesses, class_names=class_names)) + "\n")
 
     @_in_writer
     def save(self, state: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ AUTO = "auto"
 MAY_CHANGE = (
     "output_dir", "device", "parallel", "num_workers_per_gpu", "cache_imgs", "data_device", "cuda_graph", "compile",
     "progress_bar", "checkpoint_minutes", "resume",
-    "break_epoch", "early_stopping_epochs", "min_wait_before_es", "on_nan", "nan_limit",
+    "break_epoch", "early_stopping_epochs", "min_wait_before_es", "on_nan", "nan_limit", "diagnose_images",
 )  # fmt: skip
 # Flags that choose data, vectors or weights: what they come to is compared, not where it lies.
 _BY_CONTENT = (
