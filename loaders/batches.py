@@ -108,7 +108,7 @@ class TrainBatches:
     def crops(self, step: StepPlan) -> Tensor:
         """Cut the step's weak views, uint8 (n, 3, H, W): labelled, unlabelled, and what the strong views start from."""
         pool = self._pool
-        whole = CropPlan(
+        crops = CropPlan(
             image=torch.cat(
                 [
                     pool.labelled[step.labelled.image],
@@ -121,7 +121,7 @@ class TrainBatches:
                 for name in ("y", "x", "flip")
             },
         )
-        return pool.store.crops(whole, self._cropsize)
+        return pool.store.crops(crops, self._cropsize)
 
     def _finish(self, step: StepPlan, views: Tensor) -> TrainBatch:
         views = to_device(views, self._device)

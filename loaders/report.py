@@ -7,11 +7,12 @@ import numpy as np
 
 from loaders.pixels.store import PixelStore
 from loaders.training_data import Selection, TrainingData
+from utils.errors import first_ten
 from utils.flags.config import Config
 
 
 def format_data(config: Config, selection: Selection, data: TrainingData) -> str:
-    """Lay out dataset, split and pixels, a line each, with a warning for every class that has no labelled image."""
+    """Format dataset, split and pixels, one line each, with a warning if classes have no labelled image."""
     rows = list(_rows(config, selection, data))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name.ljust(width)}  {text}" for name, text in rows)
@@ -33,15 +34,15 @@ def _rows(config: Config, selection: Selection, data: TrainingData) -> Iterator[
         yield "pixels", f"{pool.store.num_bytes / 2**20:,.0f} MiB; width x height {_sizes(pool.store)}"
     yield "normalisation", f"mean {mean}; std {std}; {statistics.source}"
     if absent := [name for name, count in zip(names, labelled, strict=True) if not count]:
-        yield "warning", f"no labelled image of {len(absent)} classes: {', '.join(map(repr, absent))}"
+        yield "warning", f"no labelled image of {len(absent)} classes: {first_ten(absent)}"
 
 
 def _count(of_class: np.ndarray) -> str:
-    return f"{of_class.sum():,} images, {of_class.min()} to {of_class.max()} a class"
+    return f"{of_class.sum():,} images, {of_class.min()} to {of_class.max()} per class"
 
 
 def _sizes(store: PixelStore) -> str:
-    """The smallest and the largest image; one that could not be decoded has no pixels and no say."""
+    """Format the sizes of the smallest and the largest image; those that cannot be decoded have no pixels."""
     sizes = [size for size in zip(store.widths.tolist(), store.heights.tolist(), strict=True) if all(size)]
     low, high = (f"{width} x {height}" for width, height in (min(sizes, key=math.prod), max(sizes, key=math.prod)))
     return low if low == high else f"{low} to {high}"

@@ -139,9 +139,9 @@ def _good_rows(rows: np.ndarray, opened: OpenedStore, what: str) -> np.ndarray:
     good = ~np.isin(rows, bad)
     if not bad:
         return good
-    LOGGER.warning("%d of %d %s images cannot be decoded and are left out", len(bad), len(rows), what)
+    LOGGER.warning("%d of %d %s images cannot be decoded and are skipped", len(bad), len(rows), what)
     for row in bad:
-        LOGGER.info("left out: %s", opened.bad[row])
+        LOGGER.info("skipped: %s", opened.bad[row])
     if not good.any():
         raise SemcoError(f"none of the {len(rows)} {what} images can be decoded: {opened.bad[bad[0]]}")
     return good

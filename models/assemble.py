@@ -13,7 +13,7 @@ from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import ApexPrecision, Precision, TorchPrecision, choose_dtype, import_apex_amp
 from models.trainer import Method, Trainer
-from utils.errors import SemcoError, one_line
+from utils.errors import SemcoError, first_ten
 from utils.flags.config import Config
 from utils.labels.semantics import LabelSemantics
 from utils.processes.world import World
@@ -93,7 +93,7 @@ def build_network(config: Config, semantics: LabelSemantics) -> nn.Module:
         LOGGER.info("loaded %d tensors from %s", len(report.loaded), config.checkpoint_path)
         for what in ("missing", "unexpected", "mismatched"):
             if names := getattr(report, what):
-                LOGGER.warning("%s in the checkpoint, not loaded: %s", what, one_line(", ".join(names)))
+                LOGGER.warning("%d %s in the checkpoint, not loaded: %s", len(names), what, first_ten(names))
     return model
 
 

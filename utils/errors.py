@@ -1,7 +1,7 @@
 """What a user can mend, as opposed to a bug."""
 
 import sys
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 
 
 def one_line(text: str) -> str:
@@ -12,6 +12,12 @@ def one_line(text: str) -> str:
 def and_more(faults: Sized) -> str:
     """The end of a complaint about the first of several faults: " (and 2 more)"; nothing when it is the only one."""
     return f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+
+
+def first_ten(names: Sequence[str]) -> str:
+    """List names for a message: the first ten, quoted, and how many more there are."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(repr(name) for name in names[:10]) + more
 
 
 class SemcoError(Exception):

@@ -23,7 +23,7 @@ def build_resnet(name: str, *, pretrained: bool, weights_file: Path | None = Non
         pretrained: start from ImageNet's weights, from `weights_file` or else from torchvision's cache or the network.
 
     Raises:
-        SemcoError: the weights cannot be had, read, or do not fit.
+        SemcoError: the weights are unavailable, unreadable, or do not fit.
     """
     build, weights = _NETWORKS[name]
     network = build(weights=None)

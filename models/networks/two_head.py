@@ -114,7 +114,7 @@ def build_model(
     """Build the network for `backbone`: `wres`, `resnet18` or `resnet50`.
 
     Raises:
-        SemcoError: ImageNet weights are wanted and cannot be had.
+        SemcoError: ImageNet weights are wanted but unavailable.
     """
     if backbone == "wres":
         wide = WideResNet(depth=wres_depth, width=wres_width, bn_momentum=bn_momentum)

@@ -30,10 +30,10 @@ def test_report(root):
     fingerprint = read_split(root / "split.pkl").fingerprint()[:16]
     for words in (
         f"toy in {root / 'toy'}, 7 classes",
-        "14 images, 2 to 2 a class; ",
+        "14 images, 2 to 2 per class; ",
         f"split.pkl, fingerprint {fingerprint}",
         "28 images\n",
-        f"14 images, 2 to 2 a class; all 14 images of {root / 'toy' / 'test'}",
+        f"14 images, 2 to 2 per class; all 14 images of {root / 'toy' / 'test'}",
         "width x height 32 x 32 to 34 x 32",
         "computed from the training images",
     ):
@@ -50,7 +50,7 @@ def test_missing_classes_and_validation_from_train(root):
     text = _report(root, "--valid-split-pickle", str(root / "valid.json"), "--lam-u", "0", "--cache-imgs", "none")
     assert "no labelled image of 3 classes" in text
     assert "'house', 'sea'" in text
-    assert "2 images, 0 to 2 a class; " in text
+    assert "2 images, 0 to 2 per class; " in text
     assert f"2 images of {root / 'valid.json'}" in text
     assert "not used with --lam-u 0" in text
     assert "width x height" not in text

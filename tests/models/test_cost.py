@@ -77,6 +77,6 @@ def test_format():
     cost = RunCost(step_seconds=0.0123, epoch_seconds=59.0, evaluation_seconds=1.0, memory=3 * 2**29)
     text = format_cost(cost, epochs=300)
     assert text == (
-        "cost: 1.50 GiB of memory at most; 12.3 ms a step, 59.0 s an epoch and 1.0 s to evaluate it, 5 h 00 min for 300 epochs"
+        "cost: 1.50 GiB of memory at most; 12.3 ms per step, 59.0 s per epoch and 1.0 s to evaluate it, 5 h 00 min for 300 epochs"
     )
     assert "2 min for 2 epochs" in format_cost(cost, epochs=2)

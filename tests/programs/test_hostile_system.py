@@ -42,9 +42,9 @@ def test_bad_images_are_skipped_and_counted(cache, tmp_path, capsys):
     for name in (an_image().name, table["id"].iloc[-1]):
         (Path("data/toy/train") / name).write_bytes(b"no image")
     assert _run("--skip-bad-images", "--cache-imgs", cache) == 0
-    assert "1 of 6 labelled images cannot be decoded and are left out" in capsys.readouterr().err
-    assert "1 of 6 unlabelled images cannot be decoded and are left out" in _log(tmp_path)
-    assert f"left out: image data/toy/train/{an_image().name} cannot be decoded" in _log(tmp_path)
+    assert "1 of 6 labelled images cannot be decoded and are skipped" in capsys.readouterr().err
+    assert "1 of 6 unlabelled images cannot be decoded and are skipped" in _log(tmp_path)
+    assert f"skipped: image data/toy/train/{an_image().name} cannot be decoded" in _log(tmp_path)
 
 
 def test_what_was_checked_once_is_not_decoded_again(place, monkeypatch):

@@ -25,7 +25,7 @@ def test_tables_costs_and_pictures(tiny_dataset, tmp_path, capsys):
         "7 classes in",
         "maple_tree",
         "labelled",
-        "14 images, 2 to 2 a class",
+        "14 images, 2 to 2 per class",
         "fingerprint",
         "cost: ",
         "2 epochs",

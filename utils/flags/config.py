@@ -151,7 +151,7 @@ class Config:
     )
     resume: Path | str | None = option(
         None,
-        "go on from a checkpoint in its run folder: PATH of a .pth file or a run folder, or auto: the furthest run with these "
+        "resume from a checkpoint in its run folder: PATH of a .pth file or a run folder, or auto: the furthest run with these "
         "flags under --output-dir, a new run if there is none; docs/faults.md lists the flags that may differ from that run's",
         group=_MACHINE,
         words={"auto": "auto"},
@@ -161,7 +161,7 @@ class Config:
     )
     on_nan: str = option(
         "stop",
-        "what to do when a loss is not finite: stop, or skip: leave the step out, up to --nan-limit of them",
+        "what to do when a loss is not finite: stop, or skip: undo the step, up to --nan-limit times",
         group=_MACHINE,
         choices=("stop", "skip"),
     )
@@ -170,7 +170,7 @@ class Config:
         "unlabelled images whose pseudo-labels are measured after each epoch, one forward pass each; 0: none",
         group=_MACHINE,
     )
-    nan_limit: int = option(100, "steps of a run that --on-nan skip leaves out before it stops", group=_MACHINE)
+    nan_limit: int = option(100, "how many steps of a run --on-nan skip undoes before the run stops", group=_MACHINE)
     device: str = option(
         "auto", "where to train; auto: CUDA if there is a GPU", group=_MACHINE, choices=("auto", "cpu", "cuda")
     )
@@ -191,11 +191,11 @@ class Config:
         group=_MACHINE,
     )
     compile: bool = option(
-        False, "compile the network with torch.compile; takes a minute before it gains", group=_MACHINE
+        False, "compile the network with torch.compile; takes a minute before it pays", group=_MACHINE
     )
     data_device: str = option(
         "auto",
-        "where decoded pixels lie: cuda, cpu, or auto: on the GPU when they fill less than half of its free memory",
+        "where decoded pixels are stored: cuda, cpu, or auto: on the GPU when they fill less than half of its free memory",
         group=_MACHINE,
         choices=("auto", "cpu", "cuda"),
     )
@@ -225,16 +225,16 @@ class Config:
 
     @property
     def most_skipped(self) -> int:
-        """Steps of the run that may be left out because they are not finite."""
+        """Steps of the run that may be skipped because they are not finite."""
         return self.nan_limit if self.on_nan == "skip" else 0
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values under the fields' names."""
+        """Return plain values under the fields' names."""
         return {
             name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()
         }
 
 
 def flag_of(name: str) -> str:
-    """How the field `name` is spelt on the command line."""
+    """Return how the field `name` is spelt on the command line."""
     return "--" + name.replace("_", "-")

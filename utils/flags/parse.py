@@ -41,7 +41,7 @@ def parse_config(arguments: Sequence[str]) -> Config:
 
 
 def build_parser() -> OneLineParser:
-    """The parser of run_semco.py."""
+    """Build the parser of run_semco.py."""
     parser = OneLineParser(
         prog="run_semco.py",
         description="Train SemCo: semi-supervised image classification with label semantics and co-training.",

@@ -1,6 +1,6 @@
-"""Start a run as several processes of this machine, one a GPU, and end as they end.
+"""Start a run as several processes of this machine, one per GPU, and end as they end.
 
-Unlike torchrun it hands SIGUSR1 on, keeps the exit code, and tells a user's mistake once and without a traceback.
+Unlike torchrun it forwards SIGUSR1, keeps the exit code, and reports a user's mistake once and without a traceback.
 """
 
 import multiprocessing
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from utils.processes.signals import Stopped, StopRequest
 
-# Seconds that the others get to end by themselves once one has failed, and again after SIGTERM.
+# Seconds that the others have to end by themselves once one has failed, and again after SIGTERM.
 _GRACE = 10.0
 
 
@@ -34,7 +34,7 @@ def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outc
 
     Args:
         run: picklable; its process ends with the outcome's exit code.
-        request: signals that arrive here are handed on to all processes, which decide when to end.
+        request: signals that arrive here are forwarded to all processes, which decide when to end.
     """
     fresh = multiprocessing.get_context("spawn")
     port = _free_port()
@@ -55,7 +55,7 @@ def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outc
     finally:
         _end(processes)
     outcomes = [receiver.recv() if receiver.poll() else None for receiver, _ in pipes]
-    # A mistake explains best what the others failed of.
+    # A mistake explains best why the others failed.
     mistake = next((outcome for outcome in outcomes if outcome and outcome.exit_code == 2), None)
     if outcome := mistake or outcomes[decisive]:
         return outcome
@@ -64,8 +64,8 @@ def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outc
 
 
 def _member(run: Callable[[], Outcome], rank: int, count: int, port: int, sender: Connection) -> None:
-    """What one process does."""
-    os.setsid()  # a terminal's Ctrl-C reaches the launcher alone, which hands it on once
+    """Run one of the processes."""
+    os.setsid()  # a terminal's Ctrl-C reaches the launcher alone, which forwards it once
     end_with_parent()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -76,7 +76,7 @@ def _member(run: Callable[[], Outcome], rank: int, count: int, port: int, sender
 
 
 def end_with_parent() -> None:
-    """Let this process end as soon as its parent has ended, however that ended."""
+    """End this process as soon as its parent has ended, however it ended."""
     parent = multiprocessing.parent_process()
 
     def follow() -> None:
@@ -87,14 +87,14 @@ def end_with_parent() -> None:
 
 
 def _wait(processes: Sequence[SpawnProcess], request: StopRequest) -> int:
-    """Wait until one has failed, or all are done; hand a signal on meanwhile. Returns the rank whose outcome counts."""
-    is_handed_on = False
+    """Wait until one has failed, or all are done; forward a signal meanwhile. Returns the rank whose outcome counts."""
+    is_forwarded = False
     while True:
         codes = [process.exitcode for process in processes]
         if any(codes) or None not in codes:
             return next((rank for rank, code in enumerate(codes) if code), 0)
-        if request.number is not None and not is_handed_on:
-            is_handed_on = True
+        if request.number is not None and not is_forwarded:
+            is_forwarded = True
             _send(processes, request.number)
         multiprocessing.connection.wait([process.sentinel for process in processes if process.is_alive()], timeout=0.1)
 
@@ -106,7 +106,7 @@ def _send(processes: Sequence[SpawnProcess], number: int) -> None:
 
 
 def _end(processes: Sequence[SpawnProcess]) -> None:
-    """Give the processes time to end by themselves, then end them: one that waits for a lost one would wait for ever."""
+    """Give the processes time to end by themselves, then end them: one that waits for a lost peer would wait for ever."""
     started = [process for process in processes if process.pid is not None]
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:

@@ -1,4 +1,4 @@
-"""The processes of a run: one by default, one a GPU when several are visible or under torchrun."""
+"""The processes of a run: one by default, one per GPU when several are visible or under torchrun."""
 
 import contextlib
 import datetime
@@ -35,7 +35,7 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """True in the one process that writes files and talks."""
+        """True in the one process that writes files and logs."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def join_world(device: str, *, parallel: bool) -> World:
 
 
 def processes_to_launch(device: str, *, parallel: bool) -> int:
-    """How many processes this one should start in its place: one a GPU when several are visible; 0: none."""
+    """Return how many processes this one should start in its place: one per GPU when several are visible, else 0."""
     if not parallel or device == "cpu" or "WORLD_SIZE" in os.environ:
         return 0
     gpus = torch.cuda.device_count()
