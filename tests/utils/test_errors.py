@@ -1,6 +1,6 @@
 """The promise of one plain line."""
 
-from utils.errors import SemcoError, first_ten
+from utils.errors import SemcoError, and_more, first_ten
 
 
 def test_control_characters_are_spelt_out():
