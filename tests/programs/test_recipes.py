@@ -1,0 +1,26 @@
+"""Every file of flags in recipes/ is valid, alone or behind another, and is listed for its reader."""
+
+import pytest
+
+from tests.support.project import ROOT
+from utils.flags.parse import parse_config
+
+FOLDER = ROOT / "recipes"
+BASELINES = {"fixmatch.flags": (0.0, 1.0), "supervised.flags": (0.0, 0.0)}
+RECIPES = sorted(path.name for path in FOLDER.glob("*.flags") if path.name not in BASELINES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_valid_and_explained(name):
+    config = parse_config([f"@{FOLDER / name}"])
+    assert config.train_split_pickle.name.startswith(config.dataset_name)
+    head = (FOLDER / name).read_text(encoding="utf-8").splitlines()[0]
+    assert head.startswith("# ")
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert name in readme or name.startswith(("mini_imagenet_4000_labels_mu", "mini_imagenet_10000_labels_mu"))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_go_behind_recipes(name):
+    config = parse_config([f"@{FOLDER / RECIPES[0]}", f"@{FOLDER / name}"])
+    assert (config.lambda_emb, config.lam_u) == BASELINES[name]
