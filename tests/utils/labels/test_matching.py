@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.project import ROOT
 from utils.errors import SemcoError
-from utils.labels.matching import LabelMatch, Unmatched, match_labels, nearest_terms
+from utils.labels.matching import LabelMatch, Unmatched, match_labels
+from utils.labels.vocabulary import Vocabulary
 from utils.words.terms import normalise
 
 VOCABULARY = [
@@ -178,4 +179,4 @@ def _distance(one: str, two: str) -> int:
 
 
 def test_nearest_terms():
-    assert nearest_terms(["Garden spiders", "fsh"], VOCABULARY, 1) == [("garden_spider",), ("fish",)]
+    assert Vocabulary(VOCABULARY).nearest(["Garden spiders", "fsh"], 1) == [("garden_spider",), ("fish",)]

@@ -5,7 +5,10 @@ import pytest
 
 from utils.errors import SemcoError
 from utils.flags.parse import parse_config
-from utils.labels.semantics import describe_labels, format_label_table, idle_score, read_label_terms, write_label_groups
+from utils.labels.insight import idle_score
+from utils.labels.overrides import read_label_terms
+from utils.labels.semantics import describe_labels
+from utils.labels.table import format_label_table, write_label_groups
 from utils.progress import Progress
 
 SILENT = Progress(enabled=False)
