@@ -57,13 +57,13 @@ def _match(values: argparse.Namespace) -> None:
     )  # fmt: skip
     if values.eps is not None and not 0 <= values.eps <= 2:
         raise SemcoError(f"--eps is {values.eps:g}: expected a cosine distance from 0 to 2")
+    if config.word_vec_path is None and config.label_embedder is None:
+        raise SemcoError("--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH")
     names = read_class_names(values.classes)
     progress = Progress(enabled=values.progress_bar)
     if config.label_embedder is not None:
         _show(describe_labels(config, names, progress=progress))
         return
-    if config.word_vec_path is None:
-        raise SemcoError("--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH")
     overrides = read_label_terms(config.label_terms) if config.label_terms else {}
     word_vectors = open_word_vectors(config.word_vec_path, progress)
     result = match_labels(names, word_vectors.terms, overrides)

@@ -7,8 +7,8 @@ from utils.labels.matching import LabelMatch, MatchResult
 from utils.seeding import Draws, Purpose
 from utils.words.word_vectors import WordVectors
 
-# How much more the matched term counts than each of the other words in a composed vector: `terrier` in "Border terrier". Of the
-# weights 1 to 5, three and more leave the fewest of ImageNet's class names without a hint, and keep the kinds of a thing together.
+# How much more the matched term counts in a composed vector than each other word: `terrier` in "Border terrier". Of the weights
+# 1 to 5, three and more leave the fewest of ImageNet's class names without a hint, and keep the kinds of a thing together.
 _HEAD_WEIGHT = 3.0
 
 

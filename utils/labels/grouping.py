@@ -102,7 +102,7 @@ def explain_no_effect(vectors: np.ndarray, grouping: Grouping) -> str | None:
 
 
 def _useful_radii(linkage: Linkage, count: int) -> list[tuple[float, list[int]]]:
-    """Find radii, in steps of 0.01, with fewer groups than `count`, none too large: three at most, with the sizes of their groups.
+    """Find radii, in steps of 0.01, with fewer groups than `count`, none too large: three at most, with their groups' sizes.
 
     Those that give two groups of several classes are preferred.
     """

@@ -69,7 +69,7 @@ def lost_hints(vectors: np.ndarray, groups: np.ndarray) -> dict[int, int]:
 
 
 def similar_pairs(vectors: np.ndarray, count: int) -> list[Pair]:
-    """Return the `count` pairs of classes whose vectors (C, D) are most alike, each class with its nearest only, the most alike first."""
+    """Return the `count` pairs of classes whose vectors (C, D) are most alike, from each class and its nearest."""
     nearest, cosines = _nearest(vectors)
     pairs = {frozenset((place, int(other))): float(cosines[place]) for place, other in enumerate(nearest)}
     ordered = sorted(pairs.items(), key=lambda item: (-item[1], sorted(item[0])))
@@ -77,7 +77,11 @@ def similar_pairs(vectors: np.ndarray, count: int) -> list[Pair]:
 
 
 def outsiders(vectors: np.ndarray, count: int) -> list[Pair]:
-    """Return the `count` classes that are least like any other, each (`one`) with its nearest (`other`): often a wrong meaning."""
+    """Return the `count` classes least like any other, each (`one`) with its nearest (`other`): often a wrong meaning.
+
+    Args:
+        vectors: (C, D), of two classes or more.
+    """
     nearest, cosines = _nearest(vectors)
     return [
         Pair(int(place), int(nearest[place]), float(cosines[place]))

@@ -118,22 +118,16 @@ def _match(label: str, vocabulary: Vocabulary) -> LabelMatch | None:
         if (term := vocabulary.find(text)) is not None:
             modifiers = _modifiers(label, term, covered, vocabulary)
             return LabelMatch(label, term, rule, (*modifiers, term) if modifiers else ())
-    for part in _parts(label):
-        if (term := vocabulary.one_edit_away(normalise(part))) is not None:
-            return LabelMatch(label, term, "edit1")
-    return None
-
-
-def _parts(label: str) -> list[str]:
-    """The whole name, then its alternatives if there are several."""
-    return list(dict.fromkeys([label, *alternatives(label)]))
+    term = vocabulary.one_edit_away(normalise(label))
+    return None if term is None else LabelMatch(label, term, "edit1")
 
 
 def _candidates(label: str) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Yield what to look up, in order of preference, with the rule's name and the words that it stands for."""
-    for part in _parts(label):
+    parts = alternatives(label)
+    for part in dict.fromkeys([label, *parts]):
         yield from _close_candidates(part)
-    found = [_words(part) for part in alternatives(label)]
+    found = [_words(part) for part in parts]
     for words in found:
         folded = list(map(fold, words))
         if "of" in folded[1:]:

@@ -14,6 +14,11 @@ def normalise(name: str) -> str:
     return "_".join(word for word in split_words(fold(name)) if word != "the")
 
 
+def spell(name: str) -> str:
+    """Spell a name as vocabularies do: in lower case, its words joined by `_`, without the word `the`."""
+    return "_".join(word for word in split_words(name.lower()) if word != "the")
+
+
 def fold(term: str) -> str:
     """Spell a term so that NFC and NFD, upper and lower case, and `-`, space and `_` make no difference."""
     return _fold_text(term).replace(" ", "_").replace("-", "_")

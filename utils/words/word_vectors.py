@@ -13,7 +13,7 @@ from utils.files.lines import first_bytes
 from utils.files.pickles import load_pickle
 from utils.progress import Progress
 from utils.words.blocks import VectorBlock, as_float32, check_vectors, gather_blocks
-from utils.words.terms import normalise
+from utils.words.terms import spell
 from utils.words.text import TextVectors
 
 _PICKLE_SUFFIXES = {".pkl", ".pickle", ".p"}
@@ -128,7 +128,7 @@ class _AttributeVectors:
             raise SemcoError(
                 f"class attributes {self._path}: row {number} ({row[0]!r}) does not hold {self.dim} numbers"
             )
-        self._vectors.setdefault(normalise(row[0]), as_float32([float(cell) for cell in row[1:]]))
+        self._vectors.setdefault(spell(row[0]), as_float32([float(cell) for cell in row[1:]]))
 
     def select(self, terms: Sequence[str]) -> np.ndarray:
         """Return the vectors of `terms`, float32 (n, D)."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.pictures.label_map import project, shortest_links
+from utils.pictures.label_map import project
 
 
 def unit_vectors(degrees):
@@ -35,25 +35,3 @@ def test_projection_of_few_classes(count):
     assert places.shape == (count, 2)
     assert np.isfinite(places).all()
     assert shares.sum() == pytest.approx(count - 1)
-
-
-def test_links_follow_the_chain():
-    degrees = [40, 0, 30, 10, 20]
-    links = {frozenset(link) for link in shortest_links(unit_vectors(degrees))}
-    assert links == {frozenset(pair) for pair in [(1, 3), (3, 4), (4, 2), (2, 0)]}
-
-
-def test_links_are_a_tree_of_the_least_length():
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    unit = np.random.default_rng(1).normal(size=(40, 5))
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    links = shortest_links(unit)
-    distances = 1 - unit @ unit.T
-    assert len(links) == 39
-    assert sum(distances[link] for link in links) == pytest.approx(minimum_spanning_tree(distances).sum())
-
-
-def test_equal_vectors_are_linked_once_each():
-    assert len(shortest_links(unit_vectors([15, 15, 15]))) == 2
-    assert shortest_links(unit_vectors([15])) == []

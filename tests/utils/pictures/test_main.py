@@ -10,7 +10,9 @@ from utils.errors import SemcoError
 from utils.labels.grouping import group_labels
 from utils.labels.matching import LabelMatch
 from utils.labels.semantics import LabelSemantics
-from utils.pictures.__main__ import contact_sheet, plot_label_groups, plot_learning_curves
+from utils.pictures.contact_sheet import contact_sheet
+from utils.pictures.label_map import plot_label_groups
+from utils.pictures.learning_curves import plot_learning_curves
 
 
 def _is_drawn(path) -> bool:
