@@ -34,7 +34,7 @@ class TextVectors:
                 content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
                 if number == 1 and (declared := read_header(content)):
                     self.dim = declared[1]
-                elif content.isspace():
+                elif not content.strip():
                     blank = blank or number
                 elif blank:
                     raise SemcoError(f"word vectors {path} are damaged: line {blank} is blank, and others follow")

@@ -1,9 +1,13 @@
-"""Places and links of the map of label groups."""
+"""The map of label groups: places, and names in any number and script."""
 
 import numpy as np
 import pytest
 
-from utils.pictures.label_map import project
+from tests.support.pictures import is_drawn
+from utils.labels.grouping import group_labels
+from utils.labels.matching import LabelMatch
+from utils.labels.semantics import LabelSemantics
+from utils.pictures.label_map import plot_label_groups, project
 
 
 def unit_vectors(degrees):
@@ -35,3 +39,35 @@ def test_projection_of_few_classes(count):
     assert places.shape == (count, 2)
     assert np.isfinite(places).all()
     assert shares.sum() == pytest.approx(count - 1)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+def test_label_groups(tmp_path, classes):
+    assert is_drawn(plot_label_groups(tmp_path, _semantics([f"class {label}" for label in range(classes)])))
+
+
+def test_names_in_any_script_and_with_signs_of_markup(tmp_path):
+    names = [
+        "\u732b",
+        "\uace0\uc591\uc774",
+        "\u0642\u0637\u0629",
+        "\u306d\u3053",
+        "$unclosed",
+        "a_b^{c}",
+        "\U0001f408",
+        "$x$",
+        "plain",
+    ]
+    assert is_drawn(plot_label_groups(tmp_path, _semantics(names)))
+
+
+def _semantics(names):
+    classes = len(names)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(classes, 20)) + 2 * rng.normal(size=(1 + classes // 4, 20)).repeat(4, 0)[:classes]
+    return LabelSemantics(
+        matches=tuple(LabelMatch(name, "x", "exact") for name in names),
+        vectors=vectors.astype(np.float32),
+        grouping=group_labels(vectors, 0.3),
+        warnings=(),
+    )
