@@ -52,7 +52,8 @@ def train(config: Config, request: StopRequest) -> None:
     from loaders.training_data import describe_data, open_training_data, select_images
     from models.assemble import build_network, build_trainer, check_machine, starts_pretrained
     from models.step.tally import NotFiniteError
-    from utils.labels.semantics import describe_labels, format_label_table
+    from utils.labels.semantics import describe_labels
+    from utils.labels.table import format_label_table
     from utils.metrics import format_summary
     from utils.processes.memory import explain_out_of_memory
     from utils.processes.world import join_world
@@ -150,7 +151,8 @@ def preview(config, selection, semantics, data, feed, trainer) -> None:
     from loaders.examples import example_sheets
     from loaders.report import format_data
     from models.cost import format_cost, measure_cost
-    from utils.pictures.__main__ import contact_sheet, plot_label_groups
+    from utils.pictures.contact_sheet import contact_sheet
+    from utils.pictures.label_map import plot_label_groups
 
     LOGGER.info("%s", format_data(config, selection, data))
     cost = measure_cost(trainer, feed.endless(), feed.validation())

@@ -23,6 +23,7 @@ class Purpose(enum.IntEnum):
     LABEL_VECTORS = 8
     VALIDATION = 9
     DIAGNOSTICS = 10
+    SHUFFLED_VECTORS = 11
 
 
 class Draws:

@@ -1,6 +1,8 @@
 """Word vectors and label terms: missing, cut short, of wrong dimension, not finite, hostile; names without a word."""
 
+import bz2
 import gzip
+import lzma
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +15,20 @@ from tests.bad_inputs.pickles import EXECUTING, GROWING
 _ROWS = [f"{term} 1 {row} 0.5" for row, term in enumerate(TERMS)]
 _PLAIN = ("\n".join(_ROWS) + "\n").encode()
 _DICT = {term: [1.0, row, 0.5] for row, term in enumerate(TERMS)}
+_BINARY = b"2 3\napple " + np.ones(3, "f4").tobytes() + b"\nsea " + np.ones(3, "f4").tobytes()
+_FOREIGN = [
+    ("a zip archive", "v.txt", b"PK\x03\x04" + bytes(200)),
+    ("a zip archive", "v.pkl", b"PK\x03\x04" + bytes(200)),
+    ("bzip2", "v.txt.bz2", bz2.compress(_PLAIN)),
+    ("xz", "v.txt.xz", lzma.compress(_PLAIN)),
+    ("zstd", "v.txt.zst", b"\x28\xb5\x2f\xfd" + bytes(40)),
+    ("an HDF5 file", "v.h5", b"\x89HDF\r\n\x1a\n" + bytes(100)),
+    ("a NumPy array", "v.npy", b"\x93NUMPY\x01\x00" + bytes(100)),
+    ("a parquet file", "v.csv", b"PAR1" + bytes(100)),
+    ("fastText's binary format", "v.bin", b"\xba\x16\x4f\x2f" + bytes(100)),
+    ("UTF-16", "v.txt", _PLAIN.decode().encode("utf-16")),
+    ("a web page", "v.txt", b"<!DOCTYPE html>\n<html></html>\n"),
+]
 
 
 def _vectors(name: str, path: str, content: bytes, *words: str) -> BadInput:
@@ -52,10 +68,12 @@ CASES = [
     _vectors("garbage", "v.txt", np.random.default_rng(0).bytes(5000)),
     _vectors("garbage without an end of line", "v.txt", b"\xfe" * 5000),
     _vectors("line without an end", "v.txt", b"apple" + b" 1" * 2_000_000, "line 1"),
-    _vectors(
-        "binary word2vec", "v.bin", b"2 3\napple " + np.ones(3, "f4").tobytes() + b"sea " + np.ones(3, "f4").tobytes()
+    *(
+        _vectors(f"binary word2vec, {name}", name, pack(_BINARY), "word2vec's binary format", "gensim")
+        for name, pack in (("v.bin", bytes), ("v.txt", bytes), ("v.bin.gz", gzip.compress))
     ),
-    _vectors("archive", "v.txt", b"PK\x03\x04" + bytes(200)),
+    *(_vectors(f"foreign: {kind}", name, content, kind) for kind, name, content in _FOREIGN),
+    _vectors("blank line amid others", "v.txt", _PLAIN.replace(b"\n", b"\n\n", 1), "line 2 is blank"),
     _vectors("gzip cut short", "v.txt.gz", gzip.compress(_PLAIN * 50)[:-20], "cut short or damaged"),
     _vectors("gzip with a wrong checksum", "v.txt.gz", gzip.compress(_PLAIN)[:-8] + bytes(8), "cut short or damaged"),
     _vectors("gzip head alone", "v.txt.gz", b"\x1f\x8b\x08\0"),

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 TRIED = {
     "cache_imgs": ["auto", "memory", "disk", "none"],
     "unmatched_labels": ["error", "random"],
+    "shared_terms": ["compose", "keep"],
     "model_backbone": ["wres", "resnet18", "resnet50"],
     "es_metric": ["accuracy", "loss"],
     "device": ["auto", "cpu"],
@@ -39,6 +40,7 @@ SWITCHES = [
     ["--lambda-emb", "0"],
     ["--lambda-emb", "0", "--lam-u", "0"],
     ["--lam-u", "0"],
+    ["--shuffle-vectors"],
     ["--eps", "0"],
     ["--eps", "2"],
     ["--cropsize", "12"],

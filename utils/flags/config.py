@@ -74,9 +74,22 @@ class Config:
     unmatched_labels: str = option(
         "error", "what to do with a class name that matches no term", group=_LABELS, choices=("error", "random")
     )
+    shared_terms: str = option(
+        "compose",
+        "classes that land on one term: compose a vector for each from all words of its name, or keep the term's for all, "
+        "as the paper's code does",
+        group=_LABELS,
+        choices=("compose", "keep"),
+    )
+    shuffle_vectors: bool = option(
+        False,
+        "deal the class vectors out to the classes at random: the control for what the names are worth",
+        group=_LABELS,
+    )
     eps: float | None = option(
         None,
-        "radius of label groups in cosine distance (DBSCAN eps); auto: 0.15 for D<100, 0.2 for D<256, 0.28 above; 0: no groups",
+        "radius of label groups in cosine distance (DBSCAN eps); auto: 0.15 for D<100, 0.2 for D<256, 0.28 above, and found "
+        "from the vectors with --label-embedder, where distances are between vectors less their mean; 0: no groups",
         group=_LABELS,
         words={"auto": None},
     )

@@ -9,7 +9,10 @@ from utils.files.tables import read_class_names, read_text
 from utils.flags.arguments import OneLineParser, environment_path, path_argument, positive_number
 from utils.flags.config import Config
 from utils.labels.matching import LabelMatch, MatchResult, match_labels
-from utils.labels.semantics import describe_matches, format_label_table, read_label_terms
+from utils.labels.overrides import read_label_terms
+from utils.labels.preview import describe_preview
+from utils.labels.semantics import LabelSemantics, describe_labels, describe_matches
+from utils.labels.table import format_label_table
 from utils.progress import Progress
 from utils.words.convert import LAYOUTS, convert
 from utils.words.word_vectors import open_word_vectors
@@ -48,20 +51,25 @@ def _convert(values: argparse.Namespace) -> None:
 
 
 def _match(values: argparse.Namespace) -> None:
-    if values.word_vec_path is None:
-        raise SemcoError("--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH")
+    config = Config(
+        word_vec_path=values.word_vec_path, label_embedder=values.label_embedder, label_terms=values.label_terms,
+        eps=values.eps, shared_terms=values.shared_terms, unmatched_labels="random",
+    )  # fmt: skip
     if values.eps is not None and not 0 <= values.eps <= 2:
         raise SemcoError(f"--eps is {values.eps:g}: expected a cosine distance from 0 to 2")
+    if config.word_vec_path is None and config.label_embedder is None:
+        raise SemcoError("--word-vec-path is missing: name a file of word vectors, or set SEMCO_WV_PATH")
     names = read_class_names(values.classes)
-    overrides = read_label_terms(values.label_terms) if values.label_terms else {}
-    word_vectors = open_word_vectors(values.word_vec_path, Progress(enabled=values.progress_bar))
+    progress = Progress(enabled=values.progress_bar)
+    if config.label_embedder is not None:
+        _show(describe_labels(config, names, progress=progress))
+        return
+    overrides = read_label_terms(config.label_terms) if config.label_terms else {}
+    word_vectors = open_word_vectors(config.word_vec_path, progress)
     result = match_labels(names, word_vectors.terms, overrides)
     matched = MatchResult(tuple(entry for entry in result.entries if isinstance(entry, LabelMatch)))
     if matched.entries:
-        semantics = describe_matches(Config(eps=values.eps), matched, word_vectors)
-        print(format_label_table(semantics))
-        for text in semantics.warnings:
-            print(f"warning: {text}", file=sys.stderr)
+        _show(describe_matches(config, matched, word_vectors))
     for entry in result.unmatched:
         print(f"no term: {entry.label}; nearest: {', '.join(one_line(term[:50]) for term in entry.nearest)}")
     if result.unmatched:
@@ -69,6 +77,13 @@ def _match(values: argparse.Namespace) -> None:
             f"{len(result.unmatched)} of {len(names)} class names match no word vector: "
             "give them terms with --label-terms FILE (CSV class,term)"
         )
+
+
+def _show(semantics: LabelSemantics) -> None:
+    print(format_label_table(semantics))
+    print(describe_preview(semantics))
+    for text in semantics.warnings:
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _parser() -> OneLineParser:
@@ -82,7 +97,10 @@ def _parser() -> OneLineParser:
 
 
 _CONVERT = "write word vectors in another format, with fewer dimensions, or some of the terms only"
-_MATCH = "show which term, rule and group each class name gets; exit code 2 when a name gets none"
+_MATCH = (
+    "show which term, rule and group each class name gets, groups at several radii, similar classes and doubtful matches; "
+    "exit code 2 when a name gets none"
+)
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +137,13 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
         help="word vectors (default: $SEMCO_WV_PATH)",
     )  # fmt: skip
     parser.add_argument(
+        "--label-embedder", metavar="SPEC", help="text encoder instead of word vectors: sentence-transformers:MODEL"
+    )
+    parser.add_argument(
         "--label-terms", type=path_argument, metavar="FILE", help="CSV `class,term` that overrides the rules"
+    )
+    parser.add_argument(
+        "--shared-terms", choices=("compose", "keep"), default="compose", help="as in run_semco.py (default: compose)"
     )
     parser.add_argument(
         "--eps", type=float, metavar="EPS", help="radius of label groups (default: that of run_semco.py)"

@@ -17,7 +17,9 @@ def embed_texts(spec: str, texts: Sequence[str]) -> np.ndarray:
     Raises:
         SemcoError: no such package, a model that cannot be loaded, or vectors of no use.
     """
-    model = spec.partition(":")[2]
+    kind, _, model = spec.partition(":")
+    if kind != "sentence-transformers" or not model:
+        raise SemcoError(f"--label-embedder is {spec!r}: expected sentence-transformers:MODEL, a name or a folder")
     try:
         from sentence_transformers import SentenceTransformer  # optional, and seconds of imports
     except ImportError as error:

@@ -1,17 +1,14 @@
 """Class names -> terms of a vocabulary. Pure strings; every name is matched by a rule that can be read, or not at all."""
 
+import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from rapidfuzz import process
-from rapidfuzz.distance import Levenshtein
+from dataclasses import dataclass, field
 
 from utils.errors import SemcoError
-from utils.words.terms import normalise
+from utils.labels.vocabulary import Vocabulary
+from utils.words.terms import alternatives, fold, normalise, split_words
 
-# Each compared with every term at once: 64 rows of half a million similarities are 140 MB.
-_NAMES_AT_ONCE = 64
 # Words that carry no meaning of their own: never a head noun, never a half of a bigram.
 FUNCTION_WORDS = frozenset(
     (
@@ -24,11 +21,16 @@ FUNCTION_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class LabelMatch:
-    """A class name, the vocabulary's term for it, and the rule that found it."""
+    """A class name, the vocabulary's term for it, and the rule that found it.
+
+    `parts`: terms for all words of the name that have a vector, the one that was found last; none for a name that is the
+    term as a whole. `composed` classes get their vector from them.
+    """
 
     label: str
     term: str
     rule: str
+    parts: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Unmatched:
 
 @dataclass(frozen=True)
 class MatchResult:
-    """One entry per class, in the order of the class names: a match, or the news that there is none."""
+    """One entry per class, in the order of the class names."""
 
     entries: tuple[LabelMatch | Unmatched, ...]
 
@@ -66,32 +68,37 @@ def match_labels(
     """Match every class name to a term of the vocabulary, by the first rule that hits.
 
     Args:
-        vocabulary: terms, in lower case, words joined by `_`; their order decides between equally near terms.
+        vocabulary: terms as the file spells them; their order decides between equally near terms.
         overrides: class name -> term, which no rule questions.
 
     Raises:
         SemcoError: an override names an unknown class or an unknown term.
     """
-    # Backwards, so that the first of equal terms stays.
-    rank = dict(zip(reversed(vocabulary), reversed(range(len(vocabulary))), strict=True))
-    given = _check_overrides(overrides or {}, class_names, rank, vocabulary)
-    alphabet: list[str] = []
-    found: dict[str, tuple[str, str]] = {}
+    known = Vocabulary(vocabulary)
+    given = _check_overrides(overrides or {}, class_names, known)
+    found: dict[str, LabelMatch] = {}
     for label in class_names:
-        match = (given[label], "given") if label in given else _match(normalise(label), rank)
-        if match is None:
-            alphabet = alphabet or sorted(set("".join(vocabulary)))
-            match = _one_edit(normalise(label), rank, alphabet)
+        match = LabelMatch(label, given[label], "given") if label in given else _match(label, known)
         if match is not None:
             found[label] = match
     missing = [label for label in class_names if label not in found]
-    near = dict(zip(missing, nearest_terms(missing, vocabulary), strict=True))
-    return MatchResult(
-        tuple(
-            LabelMatch(label, *found[label]) if label in found else Unmatched(label, near[label])
-            for label in class_names
-        )
-    )
+    near = dict(zip(missing, known.nearest(missing), strict=True))
+    return MatchResult(tuple(found.get(label) or Unmatched(label, near[label]) for label in class_names))
+
+
+def compose_shared(result: MatchResult) -> MatchResult:
+    """Give the classes that share a term one of their own, rule `composed`, where their names say more than the term.
+
+    Names that are the term, and terms from --label-terms, stay as they are.
+    """
+    count = Counter(entry.term for entry in result.entries if isinstance(entry, LabelMatch))
+
+    def own(entry: LabelMatch | Unmatched) -> LabelMatch | Unmatched:
+        if isinstance(entry, Unmatched) or count[entry.term] == 1 or not entry.parts:
+            return entry
+        return dataclasses.replace(entry, term=" + ".join(entry.parts), rule="composed")
+
+    return MatchResult(tuple(map(own, result.entries)))
 
 
 def check_class(label: str, class_names: Sequence[str]) -> None:
@@ -106,73 +113,66 @@ def check_class(label: str, class_names: Sequence[str]) -> None:
         )
 
 
-def nearest_terms(labels: Sequence[str], vocabulary: Sequence[str], count: int = 3) -> list[tuple[str, ...]]:
-    """For each class name the terms that are most like it by normalised Levenshtein similarity, the first of equals first."""
-    found = []
-    for start in range(0, len(labels), _NAMES_AT_ONCE):
-        names = [normalise(label) for label in labels[start : start + _NAMES_AT_ONCE]]
-        rows = process.cdist(names, vocabulary, scorer=Levenshtein.normalized_similarity, dtype=np.float32, workers=-1)
-        for row in rows:
-            least = np.partition(row, -count)[-count] if len(row) > count else -np.inf
-            close = np.flatnonzero(row >= least)
-            best = close[np.argsort(-row[close], kind="stable")][:count]
-            found.append(tuple(vocabulary[place] for place in best))
-    return found
+def _match(label: str, vocabulary: Vocabulary) -> LabelMatch | None:
+    for text, rule, covered in _candidates(label):
+        if (term := vocabulary.find(text)) is not None:
+            modifiers = _modifiers(label, term, covered, vocabulary)
+            return LabelMatch(label, term, rule, (*modifiers, term) if modifiers else ())
+    term = vocabulary.one_edit_away(normalise(label))
+    return None if term is None else LabelMatch(label, term, "edit1")
 
 
-def _match(name: str, rank: Mapping[str, int]) -> tuple[str, str] | None:
-    for term, rule in _candidates(name):
-        if term in rank:
-            return term, rule
-    return None
+def _candidates(label: str) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Yield what to look up, in order of preference, with the rule's name and the words that it stands for."""
+    parts = alternatives(label)
+    for part in dict.fromkeys([label, *parts]):
+        yield from _close_candidates(part)
+    found = [_words(part) for part in parts]
+    for words in found:
+        folded = list(map(fold, words))
+        if "of" in folded[1:]:
+            before = words[folded.index("of", 1) - 1]
+            yield before, "of", [before]
+    for words in found:
+        for word in reversed(words):
+            if fold(word) not in FUNCTION_WORDS:
+                yield word, "head", [word]
 
 
-def _candidates(name: str) -> Iterator[tuple[str, str]]:
-    """Yield what to look up, in order of preference, with the rule's name."""
-    tokens = name.split("_")
-    yield name, "exact"
-    if not FUNCTION_WORDS.intersection(tokens[-2:]):
-        pair = "_".join(tokens[-2:])
-        collapsed = "".join(tokens[-2:])
-        yield pair, "bigram"
-        yield from _without_s(pair, "singular")
-        yield collapsed, "collapsed"
-        yield from _without_s(collapsed, "collapsed_singular")
-    if "of" in tokens[1:]:
-        yield tokens[tokens.index("of", 1) - 1], "of"
-    for token in reversed(tokens):
-        if token not in FUNCTION_WORDS:
-            yield token, "head"
+def _close_candidates(part: str) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Yield the spellings of a name, or of one alternative, that keep its meaning: rules 1 to 5."""
+    words = _words(part)
+    yield part.strip(), "exact", words
+    yield "_".join(words), "exact", words
+    pair = words[-2:]
+    if not FUNCTION_WORDS.intersection(map(fold, pair)):
+        for joined, rule in (("_".join(pair), "bigram"), ("".join(pair), "collapsed")):
+            yield joined, rule, pair
+            if len(joined) > 1 and joined[-1] in "sS":
+                yield joined[:-1], "singular" if rule == "bigram" else "collapsed_singular", pair
 
 
-def _without_s(text: str, rule: str) -> Iterator[tuple[str, str]]:
-    if len(text) > 1 and text.endswith("s"):
-        yield text[:-1], rule
+def _words(part: str) -> list[str]:
+    """The words of a name as they are written, without `the`."""
+    return [word for word in split_words(part) if fold(word) != "the"]
 
 
-def _one_edit(name: str, rank: Mapping[str, int], alphabet: Sequence[str]) -> tuple[str, str] | None:
-    """Find the first term of the vocabulary at Levenshtein distance 1.
-
-    All strings one edit away are looked up: thousands of dictionary look-ups, where comparing with each term would be
-    hundreds of thousands of distances.
-    """
-    splits = [(name[:place], name[place:]) for place in range(len(name) + 1)]
-    neighbours = {head + tail[1:] for head, tail in splits if tail}
-    neighbours |= {head + char + tail for head, tail in splits for char in alphabet}
-    neighbours |= {head + char + tail[1:] for head, tail in splits if tail for char in alphabet}
-    known = [term for term in neighbours if term in rank and term and term != name]
-    return (min(known, key=rank.__getitem__), "edit1") if known else None
+def _modifiers(label: str, term: str, covered: Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Terms for the words of a name that its match leaves out, in their order."""
+    others = [word for word in _words(label) if word not in covered and fold(word) not in FUNCTION_WORDS]
+    terms = (vocabulary.find(word) for word in others)
+    return tuple(dict.fromkeys(found for found in terms if found is not None and found != term))
 
 
 def _check_overrides(
-    overrides: Mapping[str, str], class_names: Sequence[str], rank: Mapping[str, int], vocabulary: Sequence[str]
+    overrides: Mapping[str, str], class_names: Sequence[str], vocabulary: Vocabulary
 ) -> dict[str, str]:
     given = {}
     for label, term in overrides.items():
         check_class(label, class_names)
-        found = term if term in rank else normalise(term)
-        if found not in rank:
-            near = ", ".join(nearest_terms([term], vocabulary)[0])
+        found = vocabulary.find(term) or vocabulary.find(normalise(term))
+        if found is None:
+            near = ", ".join(vocabulary.nearest([term])[0])
             raise SemcoError(
                 f"--label-terms gives {label!r} the term {term!r}, which has no vector; nearest terms: {near}"
             )

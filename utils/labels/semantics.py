@@ -1,45 +1,63 @@
 """The label chain: class names and word vectors -> a vector and a group for every class."""
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
-from utils.errors import SemcoError, one_line
-from utils.files.atomic import write_text
-from utils.files.tables import read_text
+from utils.errors import SemcoError
 from utils.flags.config import Config
+from utils.labels.advice import list_some, match_warnings, quoted, vector_warnings
+from utils.labels.class_vectors import look_up_vectors, shuffle_vectors
 from utils.labels.embedder import embed_texts, readable
-from utils.labels.grouping import Grouping, group_labels
-from utils.labels.matching import LabelMatch, MatchResult, check_class, match_labels
+from utils.labels.grouping import Grouping, fitted_eps, group_labels
+from utils.labels.matching import LabelMatch, MatchResult, check_class, compose_shared, match_labels
+from utils.labels.overrides import read_label_terms
 from utils.progress import Progress
-from utils.seeding import Draws, Purpose
 from utils.words.word_vectors import WordVectors, open_word_vectors
+
+
+class PlainSemantics(TypedDict):
+    """What a trained model needs to know of its classes: `vectors` float32 (C, D), all else one entry per class."""
+
+    class_names: list[str]
+    terms: list[str]
+    vectors: np.ndarray
+    groups: list[int]
 
 
 @dataclass(frozen=True)
 class LabelSemantics:
     """What the labels mean.
 
-    `matches`: one a class; `vectors`: float32 (C, D); `grouping`: group of each class; `warnings`: what the user should
-    know before training.
+    `matches`: one per class; `vectors`: float32 (C, D); `grouping`: group of each class; `warnings`: what the user should
+    know before training; `compared`: the vectors (C, D) whose distances make the groups, where they are not `vectors`.
     """
 
     matches: tuple[LabelMatch, ...]
     vectors: np.ndarray
     grouping: Grouping
     warnings: tuple[str, ...]
+    compared: np.ndarray | None = None
 
     def fingerprint(self) -> str:
-        """Digest of the vectors and groups, in the order of the classes."""
+        """Return a digest of the vectors and groups, in the order of the classes."""
         total = hashlib.sha256(repr(self.vectors.shape).encode())
         for values in (self.vectors.astype("<f4"), self.grouping.ids.astype("<i8")):
             total.update(values.tobytes())
         return total.hexdigest()
+
+    def as_plain(self) -> PlainSemantics:
+        """Return what predicting needs, as plain data."""
+        return PlainSemantics(
+            class_names=[match.label for match in self.matches],
+            terms=[match.term for match in self.matches],
+            vectors=self.vectors.astype(np.float32),
+            groups=self.grouping.ids.tolist(),
+        )
 
 
 def describe_labels(config: Config, class_names: Sequence[str], *, progress: Progress) -> LabelSemantics:
@@ -64,11 +82,13 @@ def describe_labels(config: Config, class_names: Sequence[str], *, progress: Pro
 
 def describe_matches(config: Config, result: MatchResult, word_vectors: WordVectors) -> LabelSemantics:
     """Group the matched classes by their terms' vectors; the others get random vectors."""
+    if config.shared_terms == "compose":
+        result = compose_shared(result)
     matches = [
         entry if isinstance(entry, LabelMatch) else LabelMatch(entry.label, "", "random") for entry in result.entries
     ]
-    vectors = _vectors(result, word_vectors, config.seed)
-    return _group(config, matches, vectors, _match_warnings(result))
+    vectors = look_up_vectors(result, word_vectors, config.seed)
+    return _group(config, matches, vectors, match_warnings(result))
 
 
 def _embed(config: Config, class_names: Sequence[str], overrides: Mapping[str, str]) -> LabelSemantics:
@@ -80,128 +100,41 @@ def _embed(config: Config, class_names: Sequence[str], overrides: Mapping[str, s
         for label in class_names
     ]
     vectors = embed_texts(config.label_embedder, [match.term for match in matches])
-    return _group(config, matches, vectors, _shared_warnings(MatchResult(tuple(matches))))
+    return _group(config, matches, vectors, (), centre=True)
 
 
 def _group(
-    config: Config, matches: Sequence[LabelMatch], vectors: np.ndarray, warnings: Iterable[str]
+    config: Config,
+    matches: Sequence[LabelMatch],
+    vectors: np.ndarray,
+    warnings: Iterable[str],
+    *,
+    centre: bool = False,
 ) -> LabelSemantics:
-    grouping = group_labels(vectors, config.eps)
-    warnings = (*warnings, *_vector_warnings(vectors, grouping, config))
-    return LabelSemantics(tuple(matches), vectors, grouping, warnings)
+    """Group the classes by their vectors (C, D), or with `centre` by their differences from the mean vector.
 
-
-def read_label_terms(path: Path) -> dict[str, str]:
-    """Read a CSV `class,term` (with or without that header line).
-
-    Raises:
-        SemcoError: missing, not UTF-8, or a line without exactly two fields.
+    An encoder's vectors all point into one direction, how far depends on the encoder and its prompt: only what is left
+    without it can be compared with a radius.
     """
-    try:
-        rows = [row for row in csv.reader(read_text(path).splitlines()) if row]
-    except csv.Error as error:
-        raise SemcoError(f"--label-terms {path} is no CSV ({error})") from error
-    terms: dict[str, str] = {}
-    for row in rows:
-        cells = [cell.strip() for cell in row]
-        if cells == ["class", "term"]:
-            continue
-        if len(cells) != 2 or not all(cells):
-            raise SemcoError(f"--label-terms {path}: the line {','.join(row)!r} is not `class,term`")
-        if terms.setdefault(cells[0], cells[1]) != cells[1]:
-            raise SemcoError(f"--label-terms {path} gives {cells[0]!r} two terms, {terms[cells[0]]!r} and {cells[1]!r}")
-    return terms
-
-
-def format_label_table(semantics: LabelSemantics) -> str:
-    """Lay out class, term, rule and group, ordered by group, with a line above that says what the groups are."""
-    grouping = semantics.grouping
-    rows = [("class", "term", "rule", "group")]
-    for place in np.argsort(grouping.ids, kind="stable"):
-        match = semantics.matches[place]
-        rows.append((match.label, one_line(match.term) or "-", match.rule, str(grouping.ids[place])))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    head = f"{len(semantics.matches)} classes in {grouping.count} groups (eps {grouping.eps:g}, D {semantics.vectors.shape[1]})"
-    return "\n".join([head, *(f"  {line}" for line in lines)])
-
-
-def write_label_groups(path: Path, semantics: LabelSemantics) -> None:
-    """Write class, term, rule and group of every class as CSV, in the order of the classes.
-
-    What a spreadsheet would take for a formula gets an apostrophe in front.
-    """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("class", "term", "rule", "group"))
-    for match, group in zip(semantics.matches, semantics.grouping.ids, strict=True):
-        writer.writerow((_no_formula(match.label), _no_formula(match.term), match.rule, group))
-    write_text(path, text.getvalue())
-
-
-def _no_formula(cell: str) -> str:
-    return f"'{cell}" if len(cell) > 1 and cell[0] in "=+-@" else cell
-
-
-def _vectors(result: MatchResult, word_vectors: WordVectors, seed: int) -> np.ndarray:
-    """Vectors of the matched classes, and random ones of their usual length for the others."""
-    matched = [place for place, entry in enumerate(result.entries) if isinstance(entry, LabelMatch)]
-    vectors = np.zeros((len(result.entries), word_vectors.dim), dtype=np.float32)
-    if matched:
-        vectors[matched] = word_vectors.select([result.entries[place].term for place in matched])
-    if missing := sorted(set(range(len(vectors))) - set(matched)):
-        length = np.median(np.linalg.norm(vectors[matched], axis=1)) if matched else 1.0
-        drawn = _normal(Draws(seed, Purpose.LABEL_VECTORS), len(missing), word_vectors.dim)
-        vectors[missing] = drawn * (length / np.linalg.norm(drawn, axis=1, keepdims=True))
-    return vectors
-
-
-def _normal(draws: Draws, *shape: int) -> np.ndarray:
-    """Normal numbers by Box and Muller's transform of uniform ones."""
-    return np.sqrt(-2.0 * np.log1p(-draws.uniform(*shape))) * np.cos(2.0 * np.pi * draws.uniform(*shape))
+    if config.shuffle_vectors:
+        vectors = shuffle_vectors(vectors, config.seed)
+    compared = vectors - vectors.mean(0, dtype=np.float64) if centre else vectors
+    eps = fitted_eps(compared) if centre and config.eps is None else config.eps
+    grouping = group_labels(compared, eps)
+    warnings = (*warnings, *vector_warnings(config, matches, vectors, grouping, compared))
+    return LabelSemantics(tuple(matches), vectors, grouping, warnings, compared if centre else None)
 
 
 def _unmatched_error(result: MatchResult, path: Path) -> SemcoError:
-    names = "; ".join(
-        f"{entry.label!r} (nearest: {', '.join(term[:50] for term in entry.nearest)})" for entry in result.unmatched
+    names = list_some(
+        [
+            f"{quoted(entry.label)} (nearest: {', '.join(term[:50] for term in entry.nearest)})"
+            for entry in result.unmatched
+        ],
+        separator="; ",
     )
     return SemcoError(
         f"{len(result.unmatched)} of {len(result.entries)} class names match no word vector of {path}: {names}. "
-        "Give them terms with --label-terms FILE (CSV class,term), or random vectors with --unmatched-labels random"
+        "Give them terms with --label-terms FILE (CSV class,term), or random vectors with --unmatched-labels random; "
+        "`python -m utils.labels match` lists all of them"
     )
-
-
-def idle_score(vectors: np.ndarray, groups: np.ndarray) -> float:
-    """Score that an embedding gets which points to the mean of the unit class vectors, whatever the image.
-
-    This is where an untrained embedding head soon arrives. A --thr-emb below it lets guesses through that know nothing.
-    """
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    length = np.linalg.norm(unit.mean(0))
-    if length < 1e-6:  # vectors that balance out have no common direction
-        return 0.0
-    centre = unit.mean(0) / length
-    return max(float((unit[groups == group] @ centre).mean()) for group in np.unique(groups))
-
-
-def _match_warnings(result: MatchResult) -> Iterator[str]:
-    if result.unmatched:
-        names = ", ".join(repr(entry.label) for entry in result.unmatched)
-        yield f"random vectors stand in for {len(result.unmatched)} class names that match no word: {names}"
-    yield from _shared_warnings(result)
-
-
-def _shared_warnings(result: MatchResult) -> Iterator[str]:
-    for term, labels in result.shared.items():
-        yield f"the classes {', '.join(map(repr, labels))} share the term {term!r}: the embedding head cannot tell them apart"
-
-
-def _vector_warnings(vectors: np.ndarray, grouping: Grouping, config: Config) -> Iterator[str]:
-    if grouping.degenerated:
-        yield f"label grouping with eps {grouping.eps:g} left five groups or fewer: every class is its own group instead"
-    idle = idle_score(vectors, grouping.ids)
-    if config.lam_u > 0 and config.lambda_emb > 0 and idle >= config.thr_emb:
-        yield (
-            f"these word vectors lie close together: an embedding that knows nothing scores {idle:.2f} and passes "
-            f"--thr-emb {config.thr_emb:g}; --thr-emb {(1 + idle) / 2:.2f} keeps such guesses out"
-        )

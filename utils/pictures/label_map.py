@@ -1,13 +1,16 @@
-"""The map of class vectors and their groups, drawn on a figure that utils.pictures.__main__ provides."""
+"""The map of class vectors and their groups."""
 
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
+from utils.labels.linkage import shortest_links, unit_vectors
 from utils.labels.semantics import LabelSemantics
+from utils.pictures.figures import Axes, Figure, LineCollection, drawing, new_figure, save_figure
+from utils.pictures.lettering import choose_lettering
 from utils.pictures.text_placement import leaders, place_names
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
@@ -17,7 +20,15 @@ _GREY, _FAINT, _TEXT = "#9A9A9A", "#D0D0D0", "#333333"
 _LISTED_GROUPS = 24
 
 
-def draw_label_map(figure: Any, semantics: LabelSemantics) -> None:
+def plot_label_groups(run_folder: Path, semantics: LabelSemantics) -> Path:
+    """Draw label_groups.png: a map of the class vectors, classes of a group linked and in one colour."""
+    with drawing():
+        figure = new_figure(13, 9)
+        draw_label_map(figure, semantics)
+        return save_figure(figure, run_folder / "label_groups.png")
+
+
+def draw_label_map(figure: Figure, semantics: LabelSemantics) -> None:
     """Draw the unit class vectors by their first two principal components, classes of a group linked and in one colour.
 
     The links are each group's shortest ones by cosine, those along which DBSCAN grew it.
@@ -26,25 +37,25 @@ def draw_label_map(figure: Any, semantics: LabelSemantics) -> None:
     figure.set_size_inches(figure.get_size_inches() * max(1.0, math.sqrt(len(semantics.matches) / 150)))
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     axis = figure.subplots()
-    unit = semantics.vectors / np.linalg.norm(semantics.vectors, axis=1, keepdims=True)
+    unit = unit_vectors(semantics.vectors)
     places, shares = project(unit)
-    labels = [match.label for match in semantics.matches]
+    lettering = choose_lettering([match.label for match in semantics.matches])
+    labels = [lettering.write(match.label) for match in semantics.matches]
     groups = _shared_groups(semantics.grouping.ids)
     colours, lines = [_TEXT] * len(labels), [np.empty((0, 2))]
     for place, members in enumerate(groups):
         colour, marker = _look(place)
-        for start, end in shortest_links(unit[members]):
-            ends = places[members[[start, end]]]
-            axis.plot(*ends.T, color=colour, linewidth=1.2, alpha=0.6, zorder=2)
-            lines.append(np.linspace(*ends, 12))
+        links = members[np.array(shortest_links(unit[members]))]
+        axis.add_collection(LineCollection(places[links], colors=colour, linewidths=1.2, alpha=0.6, zorder=2))
+        lines += [np.linspace(*ends, 12) for ends in places[links]]
         axis.scatter(*places[members].T, color=colour, marker=marker, s=26, zorder=3)
         for member in members:
             colours[member] = colour
     alone = np.setdiff1d(np.arange(len(labels)), np.concatenate([[], *groups]))
     axis.scatter(*places[alone].T, color=_GREY, s=16, zorder=3)
     _label_axes(axis, semantics, shares)
-    _list_groups(axis, [[labels[member] for member in members] for members in groups])
-    _write_names(axis, places, labels, colours, lines=np.concatenate(lines))
+    _list_groups(axis, [[labels[member] for member in members] for members in groups], lettering.families)
+    _write_names(axis, places, labels, colours, families=lettering.families, lines=np.concatenate(lines))
 
 
 def project(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,28 +73,6 @@ def project(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return places * np.where(furthest < 0, -1, 1), shares
 
 
-def shortest_links(unit: np.ndarray) -> list[tuple[int, int]]:
-    """Minimum spanning tree of unit vectors (M, D) by cosine distance, by Prim's algorithm: M - 1 pairs of indices.
-
-    For a group that DBSCAN made with min_samples=1 these are steps within eps, since its clusters are then the connected
-    components of the graph of such steps.
-    """
-    distances = 1 - unit @ unit.T
-    nearest = np.zeros(len(unit), dtype=int)
-    reach = distances[0].copy()
-    reach[0] = np.inf
-    links = []
-    for _ in range(len(unit) - 1):
-        added = int(reach.argmin())
-        links.append((int(nearest[added]), added))
-        closer = distances[added] < reach
-        closer &= np.isfinite(reach)
-        nearest[closer] = added
-        reach[closer] = distances[added][closer]
-        reach[added] = np.inf
-    return links
-
-
 def _shared_groups(ids: np.ndarray) -> list[np.ndarray]:
     """Members of every group of several classes, the largest group first."""
     groups = [np.flatnonzero(ids == group) for group in np.unique(ids)]
@@ -96,7 +85,7 @@ def _look(place: int) -> tuple[str, str]:
     return _COLOURS[place % count], _MARKERS[place // count % len(_MARKERS)]
 
 
-def _label_axes(axis: Any, semantics: LabelSemantics, shares: np.ndarray) -> None:
+def _label_axes(axis: Axes, semantics: LabelSemantics, shares: np.ndarray) -> None:
     grouping = semantics.grouping
     count = len(semantics.matches)
     found = ", each its own group" if grouping.count == count else f" in {grouping.count} groups"
@@ -110,7 +99,7 @@ def _label_axes(axis: Any, semantics: LabelSemantics, shares: np.ndarray) -> Non
     axis.margins(0.09)
 
 
-def _list_groups(axis: Any, groups: Sequence[Sequence[str]]) -> None:
+def _list_groups(axis: Axes, groups: Sequence[Sequence[str]], families: Sequence[str]) -> None:
     """List the groups of several classes at the right, by the names of their classes."""
     if not groups:
         return
@@ -121,7 +110,7 @@ def _list_groups(axis: Any, groups: Sequence[Sequence[str]]) -> None:
     if len(groups) > _LISTED_GROUPS:
         axis.plot([], [], linestyle="", label=f"and {len(groups) - _LISTED_GROUPS} more")
     legend = axis.legend(
-        title="groups of several classes", alignment="left", frameon=False, fontsize=9,
+        title="groups of several classes", alignment="left", frameon=False, prop={"family": list(families), "size": 9},
         loc="upper left", bbox_to_anchor=(1.01, 1.0),
     )  # fmt: skip
     for text in legend.get_texts():
@@ -129,26 +118,30 @@ def _list_groups(axis: Any, groups: Sequence[Sequence[str]]) -> None:
 
 
 def _write_names(
-    axis: Any, places: np.ndarray, names: Sequence[str], colours: Sequence[str], *, lines: np.ndarray
+    axis: Axes,
+    places: np.ndarray,
+    names: Sequence[str],
+    colours: Sequence[str],
+    *,
+    families: Sequence[str],
+    lines: np.ndarray,
 ) -> None:
-    """Write each name beside its point, where it covers nothing, with a fine line to it from afar."""
+    """Write each name beside its point (C, 2), where it covers nothing, with a fine line to it from afar."""
     figure = axis.figure
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     size = 10.5 if len(names) <= 40 else 7.5
+    # In pixels, which do not change any more. A text's own origin is its baseline; the box knows what hangs below it.
     texts = [
-        axis.annotate(
-            name, place, xytext=(0, 0), textcoords="offset pixels", fontsize=size, color=colour, parse_math=False, zorder=4
+        axis.text(
+            0, 0, name, transform=None, va="bottom", fontsize=size, fontfamily=families, color=colour, parse_math=False, zorder=4
         )
-        for name, place, colour in zip(names, places, colours, strict=True)
+        for name, colour in zip(names, colours, strict=True)
     ]  # fmt: skip
     measured = np.array([text.get_window_extent().size for text in texts])
     points = axis.transData.transform(places)
     boxes = place_names(points, measured, frame=axis.get_window_extent().extents, lines=axis.transData.transform(lines))
-    # A text's own origin is its baseline; the box knows what hangs below it.
-    for text, point, box in zip(texts, points, boxes, strict=True):
-        text.set_va("bottom")
-        text.xyann = tuple(box[:2] - point)
-    back = axis.transData.inverted()
-    for start, end in leaders(points, boxes, longer_than=1.3 * float(np.median(measured[:, 1]))):
-        axis.plot(*back.transform([start, end]).T, color=_GREY, linewidth=0.6, zorder=1)
+    for text, box in zip(texts, boxes, strict=True):
+        text.set_position(box[:2])
+    far = leaders(points, boxes, longer_than=1.3 * float(np.median(measured[:, 1])))
+    axis.add_collection(LineCollection(far, colors=_GREY, linewidths=0.6, zorder=1, transform=None), autolim=False)

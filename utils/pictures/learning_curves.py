@@ -1,11 +1,15 @@
-"""Learning curves of a run, drawn on a figure that utils.pictures.__main__ provides."""
+"""The learning curves of a run."""
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from utils.pictures.figures import Annotation, Axes, Figure, drawing, new_figure, save_figure
+from utils.pictures.lettering import choose_lettering
+from utils.pictures.metrics_file import read_metrics
 from utils.pictures.text_placement import spread
 
 # After Okabe and Ito's palette, which colour-blind readers can tell apart; the pale ones a little darker, since names are
@@ -49,15 +53,31 @@ _PANELS = {
 _MOSAIC = [["accuracy", "loss"], ["accuracy", "loss"], ["share", "valid"], ["share", "lr"]]
 
 
-def draw_learning_curves(figure: Any, history: Sequence[dict[str, Any]], *, title: str) -> None:
+def plot_learning_curves(run_folder: Path) -> Path:
+    """Draw learning_curves.png from metrics.jsonl.
+
+    Raises:
+        SemcoError: the folder holds no metrics, or a line of them is damaged.
+    """
+    history = read_metrics(run_folder, [key for panel in _PANELS.values() for key in panel.lines])
+    with drawing():
+        figure = new_figure(14, 9)
+        draw_learning_curves(figure, history, title="/".join(run_folder.resolve().parts[-3:]))
+        return save_figure(figure, run_folder / "learning_curves.png")
+
+
+def draw_learning_curves(figure: Figure, history: Sequence[dict[str, Any]], *, title: str) -> None:
     """Draw accuracies, losses, confident shares, validation loss and learning rate over the epochs.
 
     Args:
-        history: one record an epoch, as in metrics.jsonl; values that are missing or not finite leave a gap.
+        history: one record per epoch, as in metrics.jsonl; values that are missing or not finite leave a gap.
     """
     axes = figure.subplot_mosaic(_MOSAIC)
     figure.get_layout_engine().set(w_pad=0.12, hspace=0.06, wspace=0.03)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9, color="#777777", parse_math=False)
+    lettering = choose_lettering([title])
+    figure.suptitle(
+        lettering.write(title), x=0.01, ha="left", fontsize=9, fontfamily=lettering.families, color="#777777", parse_math=False
+    )  # fmt: skip
     names = [(axes[key], _draw_panel(axes[key], history, panel)) for key, panel in _PANELS.items()]
     # The names' places are known in pixels, so the layout must not change after this.
     figure.draw_without_rendering()
@@ -66,7 +86,7 @@ def draw_learning_curves(figure: Any, history: Sequence[dict[str, Any]], *, titl
         _move_apart(axis, texts)
 
 
-def _draw_panel(axis: Any, history: Sequence[dict[str, Any]], panel: _Panel) -> list[Any]:
+def _draw_panel(axis: Axes, history: Sequence[dict[str, Any]], panel: _Panel) -> list[Annotation]:
     """Draw a panel's lines; returns their names, written at the right end."""
     epochs = np.array([record["epoch"] for record in history])
     texts, drawn = [], []
@@ -94,7 +114,7 @@ def _draw_panel(axis: Any, history: Sequence[dict[str, Any]], panel: _Panel) -> 
     return texts
 
 
-def _set_limits(axis: Any, epochs: np.ndarray, values: np.ndarray, rule: str) -> None:
+def _set_limits(axis: Axes, epochs: np.ndarray, values: np.ndarray, rule: str) -> None:
     margin = 0.5 if len(epochs) == 1 else 0.02 * (epochs[-1] - epochs[0])
     axis.set_xlim(epochs[0] - margin, epochs[-1] + margin)
     axis.xaxis.get_major_locator().set_params(integer=True, nbins=10, min_n_ticks=1)
@@ -115,7 +135,7 @@ def _set_limits(axis: Any, epochs: np.ndarray, values: np.ndarray, rule: str) ->
         axis.set_yscale("log")
 
 
-def _move_apart(axis: Any, texts: Sequence[Any]) -> None:
+def _move_apart(axis: Axes, texts: Sequence[Annotation]) -> None:
     """Shift the names at the right end up or down until none covers another."""
     if not texts:
         return
@@ -129,5 +149,5 @@ def _move_apart(axis: Any, texts: Sequence[Any]) -> None:
 
 
 def _number(value: float | None) -> float:
-    """The value if it is a finite number, else NaN, which draws a gap."""
+    """Return the value if it is a finite number, else NaN, which draws a gap."""
     return math.nan if value is None or not math.isfinite(value) else float(value)

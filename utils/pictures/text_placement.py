@@ -61,19 +61,30 @@ def place_names(
     near_points = [_near(points, point, 2 * reach) for point in points]
     near_lines = [lines[_near(lines, point, reach)] for point in points]
     crowding = np.array([len(found) for found in near_points])
+    options = [_boxes_around(point, size, offsets) for point, size in zip(points, sizes, strict=True)]
+    fixed = [
+        prices
+        + _COVERS_POINT * _count_inside(own, points[around], margin=0.3 * line_height)
+        + _COVERS_LINE * _count_inside(own, on_lines, margin=0.1 * line_height)
+        + _LEAVES_FRAME * _leaves(own, frame)
+        for own, around, on_lines in zip(options, near_points, near_lines, strict=True)
+    ]
     boxes = np.full((len(points), 4), np.inf)
+    stale = np.ones(len(points), dtype=bool)
     for _ in range(_ROUNDS):
-        before = boxes.copy()
         for place in np.argsort(-crowding, kind="stable"):
-            options = _boxes_around(points[place], sizes[place], offsets)
+            if not stale[place]:
+                continue
+            stale[place] = False
             around = near_points[place]
-            others = boxes[around[around != place]]
-            cost = prices + _price_of_names(options, others[np.isfinite(others[:, 0])])
-            cost += _COVERS_POINT * _count_inside(options, points[around], margin=0.3 * line_height)
-            cost += _COVERS_LINE * _count_inside(options, near_lines[place], margin=0.1 * line_height)
-            cost += _LEAVES_FRAME * _leaves(options, frame)
-            boxes[place] = options[cost.argmin()]
-        if np.array_equal(before, boxes):
+            chosen = options[place][
+                (fixed[place] + _price_of_names(options[place], boxes[around[around != place]])).argmin()
+            ]
+            if not np.array_equal(chosen, boxes[place]):
+                boxes[place] = chosen
+                # Nothing else can change the choice of a name.
+                stale[around[around != place]] = True
+        if not stale.any():
             break
     return boxes
 
@@ -107,18 +118,22 @@ def _boxes_around(point: np.ndarray, size: np.ndarray, offsets: np.ndarray) -> n
 
 
 def _price_of_names(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """What each of (K, 4) boxes pays for the (N, 4) others that it shares an area with."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
+    """What each of (K, 4) boxes pays for the (N, 4) others that it shares an area with; endless ones are not there yet."""
+    touching = (others[:, :2] < boxes[:, 2:].max(0)).all(1) & (others[:, 2:] > boxes[:, :2].min(0)).all(1)
+    others = others[touching]
+    width = np.minimum(boxes[:, 2, None], others[:, 2]) - np.maximum(boxes[:, 0, None], others[:, 0])
+    height = np.minimum(boxes[:, 3, None], others[:, 3]) - np.maximum(boxes[:, 1, None], others[:, 1])
+    shared = np.clip(width, 0, None) * np.clip(height, 0, None)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     return _TOUCHES_NAME * (shared > 0).sum(1) + _COVERS_NAME * shared.sum(1) / areas
 
 
 def _count_inside(boxes: np.ndarray, points: np.ndarray, *, margin: float) -> np.ndarray:
     """For each of (K, 4) boxes the number of (M, 2) points in it or within `margin` of it."""
-    inside = (points[None] > boxes[:, None, :2] - margin) & (points[None] < boxes[:, None, 2:] + margin)
-    return inside.all(-1).sum(1)
+    x, y = points.T
+    inside = (x > boxes[:, 0, None] - margin) & (x < boxes[:, 2, None] + margin)
+    inside &= (y > boxes[:, 1, None] - margin) & (y < boxes[:, 3, None] + margin)
+    return inside.sum(1)
 
 
 def _leaves(boxes: np.ndarray, frame: tuple[float, float, float, float]) -> np.ndarray:

@@ -16,7 +16,8 @@ from utils.errors import SemcoError
 from utils.files.atomic import write_error, write_text
 from utils.files.lock import FolderLock
 from utils.flags.config import Config
-from utils.labels.semantics import LabelSemantics, write_label_groups
+from utils.labels.semantics import LabelSemantics
+from utils.labels.table import write_label_groups
 from utils.metrics import summarise
 from utils.results.pseudo_labels import PoolGuesses, count_per_class
 from utils.run.checkpoint import BEST, LAST, PREVIOUS, save_checkpoint
@@ -134,7 +135,8 @@ class RunFolder:
     def draw_pictures(self, semantics: LabelSemantics) -> None:
         """Draw the learning curves and the label groups. A run that is done stays so, whatever becomes of its pictures."""
         try:
-            from utils.pictures.__main__ import plot_label_groups, plot_learning_curves
+            from utils.pictures.label_map import plot_label_groups
+            from utils.pictures.learning_curves import plot_learning_curves
 
             pictures = [plot_learning_curves(self.path), plot_label_groups(self.path, semantics)]
         except Exception as error:

@@ -1,9 +1,10 @@
-"""Word vectors from one file format to another, whole or some of them, with fewer dimensions if wanted."""
+"""Word vectors from one file format to another: all or some of the terms, with fewer dimensions if wanted."""
 
 import contextlib
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ from utils.files.pickles import dump_large_pickle
 from utils.progress import Progress
 from utils.words.blocks import VectorBlock
 from utils.words.components import PrincipalComponents, fit_components
-from utils.words.word_vectors import WordVectors
+from utils.words.terms import spell
+from utils.words.word_vectors import WordVectors, open_word_vectors
 
 # 9 significant digits are what a float32 needs to come back the same.
 _NUMBER = "%.9g"
+_PICKLE_INSTEAD = "write a .pkl instead"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def convert(
         terms: write these terms only.
 
     Raises:
-        SemcoError: an unsuitable suffix, vectors that are not finite, no term left, or more dimensions than there are.
+        SemcoError: an unsuitable suffix, vectors that are not finite, no term left, more dimensions than there are, or a term
+            that the format cannot hold.
     """
     write = LAYOUTS[resolve_layout(path, layout)]
     known = set(source.terms)
@@ -76,9 +80,14 @@ def convert(
     if dim is not None:
         components = fit_components((block.vectors for block in blocks("measuring the variance")), dim)
     chosen = _choose(blocks(f"writing {path.name}"), wanted, components)
-    content = _Content(len(wanted), dim or source.dim, chosen, gzipped=path.suffix.lower() == ".gz")
+    written: list[str] = []
+    content = _Content(len(wanted), dim or source.dim, _noting(chosen, written), gzipped=path.suffix.lower() == ".gz")
     with atomic_path(path) as temporary:
-        write(temporary, content)
+        try:
+            write(temporary, content)
+        except UnicodeEncodeError as error:
+            raise SemcoError(f"the term {error.object[:50]!r} is not text: {_PICKLE_INSTEAD}") from error
+        _check_readable(temporary, path, written, content.dim)
     missing = [term for term in dict.fromkeys(terms or ()) if term not in known]
     return Converted(count=content.count, dim=content.dim, missing=missing, components=components)
 
@@ -105,6 +114,34 @@ def resolve_layout(path: Path, layout: str) -> str:
     return layout
 
 
+def _noting(blocks: Iterable[VectorBlock], terms: list[str]) -> Iterator[VectorBlock]:
+    """Pass blocks on and add their terms to a list."""
+    for block in blocks:
+        terms += block.terms
+        yield block
+
+
+def _check_readable(temporary: Path, path: Path, terms: list[str], dim: int) -> None:
+    """Make sure that what was written for `path` is read as what it was, by the reader that will open it.
+
+    Raises:
+        SemcoError: a term would be read as another one, or not at all.
+    """
+    suffix = path.suffix.lower()
+    if _SUFFIXES.get(suffix) == "pickle":
+        return  # keeps any text
+    try:
+        found = open_word_vectors(temporary, suffix=suffix)
+    except SemcoError as error:
+        raise SemcoError(f"{path} could not be read again, for a term's sake: {_PICKLE_INSTEAD}") from error
+    expected = list(map(spell, terms)) if suffix == ".csv" else terms
+    for term, wanted, read in itertools.zip_longest(terms, expected, found.terms):
+        if wanted != read:
+            raise SemcoError(f"{path}: the term {str(term)[:50]!r} would not be read as itself: {_PICKLE_INSTEAD}")
+    if found.dim != dim:
+        raise SemcoError(f"{path} would be read with {found.dim} dimensions instead of {dim}: {_PICKLE_INSTEAD}")
+
+
 def _checked(block: VectorBlock) -> VectorBlock:
     finite = np.isfinite(block.vectors).all(1)
     if not finite.all():
@@ -127,7 +164,7 @@ def _choose(
 
 
 def _write_pickle(path: Path, content: _Content) -> None:
-    """A dict from term to float32 vector (D,): rows of one matrix, so that half a million need little more than it."""
+    """Write a dict from term to float32 vector (D,): rows of one matrix, so that half a million need little more than it."""
     matrix = np.empty((content.count, content.dim), dtype=np.float32)
     terms: list[str] = []
     for block in content.blocks:
@@ -153,7 +190,7 @@ def _text_writer(*, header: bool, prefix: str = "") -> Callable[..., None]:
                 file.write(f"{content.count} {content.dim}\n")
             for term, row in _rows(content):
                 if not term or "\n" in term:
-                    raise SemcoError(f"the term {term!r} cannot stand in a text file: write a .pkl instead")
+                    raise SemcoError(f"the term {term!r} cannot stand in a text file: {_PICKLE_INSTEAD}")
                 file.write(f"{prefix}{term} {line % tuple(row)}\n")
 
     return write

@@ -1,6 +1,6 @@
 """Word vectors in text files: streamed for the terms, and again for the vectors that are wanted.
 
-A file of gigabytes so needs little more memory than its vocabulary.
+So a file of gigabytes needs little more memory than its vocabulary.
 """
 
 import array
@@ -15,10 +15,11 @@ from utils.progress import Progress
 from utils.words.blocks import VectorBlock, as_float32, check_vectors, gather_blocks
 
 _CONCEPTNET = "/c/"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class TextVectors:
-    """`term number ... number` a line, with or without a header line `N D`."""
+    """`term number ... number` on each line, parted by blanks or tabs, with or without a header line `N D`."""
 
     def __init__(self, path: Path, progress: Progress) -> None:
         self.terms: list[str] = []
@@ -27,21 +28,25 @@ class TextVectors:
         self._lines = array.array("q")
         self._starts = array.array("q")
         self.dim = 0
-        declared = None
-        start = 0
+        declared, start, read, blank = None, 0, 0, 0
         with progress.bar(total=path.stat().st_size, what=f"reading {path.name}", unit="bytes") as bar:
             for number, line in enumerate(lines(path), start=1):
-                if number == 1 and (declared := _header(line)):
+                content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+                if number == 1 and (declared := read_header(content)):
                     self.dim = declared[1]
+                elif not content.strip():
+                    blank = blank or number
+                elif blank:
+                    raise SemcoError(f"word vectors {path} are damaged: line {blank} is blank, and others follow")
                 else:
-                    self._note(line, number, start)
+                    self._note(content, number, start)
+                    read += 1
                 start += len(line)
                 if number % 10_000 == 0:
                     bar.update(start - bar.n)
         if declared and not declared[1]:
             raise SemcoError(f"word vectors {path} hold no numbers: expected lines `term number ... number`")
-        self._rank = {term: place for place, term in reversed(list(enumerate(self.terms)))}
-        read = number - (declared is not None)
+        self._rank = dict(zip(reversed(self.terms), reversed(range(len(self.terms))), strict=True))
         if declared and read != declared[0]:
             raise SemcoError(
                 f"word vectors {path} are cut short: {declared[0]} terms announced, {read} found; fetch them again"
@@ -50,23 +55,23 @@ class TextVectors:
             raise SemcoError(f"word vectors {path} hold no term: expected lines `term number ... number`")
 
     def _note(self, line: bytes, number: int, start: int) -> None:
-        fields = line.rstrip().count(b" ")
-        self.dim = self.dim or fields
-        if fields < max(self.dim, 1) or (not line.endswith(b"\n") and not self._is_whole(line)):
+        self.dim = self.dim or len(line.split()) - 1
+        if line.count(b" ") == self.dim and b"\t" not in line and b"  " not in line and line[-2:-1] != b" ":
+            raw = line.split(b" ", 1)[0]
+            count = self.dim
+        else:
+            # GloVe 840B has terms with spaces in them: the numbers are counted from the end.
+            raw, *numbers = line.rstrip().rsplit(None, self.dim) if self.dim else [line]
+            count = len(numbers)
+        if count < max(self.dim, 1) or not (line.endswith(b"\n") or line[-1:].isdigit()):
             raise SemcoError(
-                f"word vectors {self._path} are damaged: line {number} holds {fields} numbers, expected {self.dim or 'some'}"
+                f"word vectors {self._path} are damaged: line {number} holds {count} numbers, expected {self.dim or 'some'}"
             )
-        # GloVe 840B has terms with spaces in them: the numbers are counted from the end.
-        raw = line.split(b" ", 1)[0] if fields == self.dim else line.rstrip().rsplit(b" ", self.dim)[0]
         term = _plain_term(raw.decode("utf-8", errors="replace"))
         if term is not None:
             self.terms.append(term)
             self._lines.append(number)
             self._starts.append(start)
-
-    def _is_whole(self, line: bytes) -> bool:
-        """A last line without a line break is whole when its last number can be one."""
-        return line.rstrip().count(b" ") >= self.dim and line[-1:].isdigit()
 
     def select(self, terms: Sequence[str]) -> np.ndarray:
         """Return the vectors of `terms`, float32 (n, D)."""
@@ -75,7 +80,7 @@ class TextVectors:
         return check_vectors(np.stack([rows[place] for place in places]), terms, self._path)
 
     def blocks(self) -> Iterator[VectorBlock]:
-        """All terms once, in the file's order, with their vectors."""
+        """Yield all terms once, in the file's order, with their vectors."""
         return gather_blocks(self._all_rows())
 
     def _all_rows(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -99,7 +104,7 @@ class TextVectors:
 
     def _parse(self, line: bytes, number: int) -> np.ndarray:
         try:
-            return as_float32(line.rstrip().rsplit(b" ", self.dim)[1:])
+            return as_float32(line.rstrip().rsplit(None, self.dim)[-self.dim :])
         except ValueError as error:
             raise SemcoError(f"word vectors {self._path}: line {number} holds something that is no number") from error
 
@@ -111,8 +116,8 @@ def _plain_term(term: str) -> str | None:
     return term.removeprefix("/c/en/") if term.startswith("/c/en/") else None
 
 
-def _header(line: bytes) -> tuple[int, int] | None:
-    """(N, D) if the line is a header: two whole numbers and nothing else."""
+def read_header(line: bytes) -> tuple[int, int] | None:
+    """Return (N, D) if the line is a header: two whole numbers and nothing else."""
     parts = line.split()
     is_header = len(parts) == 2 and all(part.isdigit() and len(part) < 19 for part in parts)
     return (int(parts[0]), int(parts[1])) if is_header else None

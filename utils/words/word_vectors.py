@@ -13,7 +13,8 @@ from utils.files.lines import first_bytes
 from utils.files.pickles import load_pickle
 from utils.progress import Progress
 from utils.words.blocks import VectorBlock, as_float32, check_vectors, gather_blocks
-from utils.words.terms import normalise
+from utils.words.foreign import check_not_foreign
+from utils.words.terms import spell
 from utils.words.text import TextVectors
 
 _PICKLE_SUFFIXES = {".pkl", ".pickle", ".p"}
@@ -32,24 +33,29 @@ class WordVectors(Protocol):
         """Return the vectors of `terms`, float32 (n, D), checked to be finite and not zero."""
 
     def blocks(self) -> Iterator[VectorBlock]:
-        """All terms once, in the file's order, with their vectors, which nobody has checked."""
+        """Yield all terms once, in the file's order, with their vectors, which nobody has checked."""
 
 
-def open_word_vectors(path: Path, progress: Progress | None = None) -> WordVectors:
+def open_word_vectors(path: Path, progress: Progress | None = None, *, suffix: str | None = None) -> WordVectors:
     """Open a pickled dict, a Numberbatch, word2vec or GloVe text (also gzipped), or a CSV of class attributes.
 
+    Args:
+        suffix: read the file as if its name ended in this.
+
     Raises:
-        SemcoError: the file is missing, damaged, cut short, or of no known format.
+        SemcoError: the file is missing, damaged, cut short, or of a format that is not read.
     """
     # Not Path.is_file, which raises where a folder on the way may not be read.
     if not os.path.isfile(path):  # noqa: PTH113
-        raise SemcoError(f"word vectors {path} do not exist or are no file: set --word-vec-path or SEMCO_WV_PATH")
+        raise SemcoError(f"word vectors {path} do not exist or are not a file: set --word-vec-path or SEMCO_WV_PATH")
     head = first_bytes(path)
     if not head:
         raise SemcoError(f"word vectors {path} are empty: fetch the file again")
-    if path.suffix.lower() in _PICKLE_SUFFIXES or head[:1] == b"\x80":
+    check_not_foreign(path, head)
+    suffix = (path.suffix if suffix is None else suffix).lower()
+    if suffix in _PICKLE_SUFFIXES or head[:1] == b"\x80":
         return _PickledVectors(path)
-    if path.suffix.lower() == ".csv":
+    if suffix == ".csv":
         return _AttributeVectors(path)
     return TextVectors(path, progress or Progress(enabled=False))
 
@@ -71,7 +77,7 @@ class _PickledVectors:
         return check_vectors(np.stack([self._row(term) for term in terms]), terms, self._path)
 
     def blocks(self) -> Iterator[VectorBlock]:
-        """All terms once, in the file's order, with their vectors."""
+        """Yield all terms once, in the file's order, with their vectors."""
         return gather_blocks((term, self._row(term)) for term in self.terms)
 
     def _row(self, term: str) -> np.ndarray:
@@ -83,7 +89,7 @@ class _PickledVectors:
         return row
 
     def _vector(self, term: str) -> np.ndarray:
-        """One vector, float32 (n,). Looked at before NumPy sees it: lists within lists could be endless."""
+        """Return one vector, float32 (n,), checked before NumPy sees it: lists within lists could be endless."""
         raw = self._vectors[term]
         if isinstance(raw, np.ndarray):
             is_flat = raw.ndim == 1 and raw.dtype.kind in "fiu"
@@ -102,7 +108,7 @@ class _PickledVectors:
 
 
 class _AttributeVectors:
-    """CSV: class name first, then its attributes. Names are normalised like the classes that look for them."""
+    """CSV: class name first, then its attributes. Names are spelt as vocabularies spell them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -113,7 +119,7 @@ class _AttributeVectors:
                 for number, row in enumerate((row for row in csv.reader(file) if row), start=1):
                     self._note(row, number)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise SemcoError(f"class attributes {path} are no CSV in UTF-8 ({error})") from error
+            raise SemcoError(f"class attributes {path} are not CSV in UTF-8 ({error})") from error
         if not self._vectors:
             raise SemcoError(f"class attributes {path}: expected a class name and at least one number a line")
         self.terms = list(self._vectors)
@@ -128,14 +134,14 @@ class _AttributeVectors:
             raise SemcoError(
                 f"class attributes {self._path}: row {number} ({row[0]!r}) does not hold {self.dim} numbers"
             )
-        self._vectors.setdefault(normalise(row[0]), as_float32([float(cell) for cell in row[1:]]))
+        self._vectors.setdefault(spell(row[0]), as_float32([float(cell) for cell in row[1:]]))
 
     def select(self, terms: Sequence[str]) -> np.ndarray:
         """Return the vectors of `terms`, float32 (n, D)."""
         return check_vectors(np.stack([self._vectors[term] for term in terms]), terms, self._path)
 
     def blocks(self) -> Iterator[VectorBlock]:
-        """All terms once, in the file's order, with their vectors."""
+        """Yield all terms once, in the file's order, with their vectors."""
         return gather_blocks(self._vectors.items())
 
 

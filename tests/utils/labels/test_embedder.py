@@ -9,6 +9,7 @@ import pytest
 from utils.errors import SemcoError
 from utils.flags.parse import parse_config
 from utils.labels.embedder import embed_texts, readable
+from utils.labels.grouping import group_labels
 from utils.labels.semantics import describe_labels
 from utils.progress import Progress
 
@@ -116,3 +117,27 @@ def test_a_real_model():
     assert cosines.argmax(1).tolist() == [1, 0, 3, 2, 5, 4]
     with pytest.raises(SemcoError, match="cannot be loaded"):
         embed_texts("sentence-transformers:no/such/folder", ["a"])
+
+
+WORDS = [f"{first}{second}" for first in "abcde" for second in ("", "b", "cc", "dd")]
+
+
+def test_the_radius_comes_from_the_vectors(package):
+    """Not one group of all: the vectors share a direction, which is taken off, and no group is large."""
+    semantics = _describe("--label-embedder", SPEC, names=[f"a photo of a {word}" for word in WORDS])
+    sizes = np.bincount(semantics.grouping.ids)
+    assert sizes.max() == 3  # 15% of 20 classes
+    assert (sizes > 1).sum() >= 2
+    assert not semantics.grouping.degenerated
+    # A radius that is passed means the same distances.
+    eps = f"{semantics.grouping.eps:.17g}"
+    again = _describe("--label-embedder", SPEC, "--eps", eps, names=[f"a photo of a {word}" for word in WORDS])
+    np.testing.assert_array_equal(again.grouping.ids, semantics.grouping.ids)
+    # Without taking it off, radii of that size lump all classes together.
+    assert group_labels(semantics.vectors, semantics.grouping.eps).degenerated
+
+
+def test_few_classes_are_not_lumped_together(package):
+    semantics = _describe("--label-embedder", SPEC, names=WORDS[:7])
+    assert semantics.grouping.count >= 6
+    assert _describe("--label-embedder", SPEC, names=WORDS[:2]).grouping.count == 2

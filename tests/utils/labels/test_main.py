@@ -110,3 +110,36 @@ def test_the_module_can_be_run(tmp_path, vectors):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert open_word_vectors(tmp_path / "out.csv").terms == list(TERMS)
+
+
+def test_groups_at_several_radii_and_doubtful_matches(tmp_path, capsys):
+    rows = np.random.default_rng(0).normal(size=(12, 20)).astype(np.float32)
+    rows[1] = rows[0] + 0.01
+    dump_pickle(tmp_path / "many.pkl", {f"word{place}": row for place, row in enumerate(rows)})
+    assert _match(tmp_path, tmp_path / "many.pkl", [f"word{place}" for place in range(12)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    used = next(line for line in lines if line.endswith("in use"))
+    assert used.split()[:5] == ["0.15", "11", "1", "2", "2"]
+    (fitted,) = [line for line in lines if "the largest without a group of over 15%" in line]
+    assert float(fitted.split()[0]) > 0.15
+    pairs = lines[lines.index("most similar classes (cosine):") + 1 :]
+    assert pairs[0].split() == ["word0", "word1", "1.00"]
+    assert sum("word" in line for line in pairs[pairs.index(next(line for line in pairs if "far from" in line)) :]) == 3
+
+
+def test_shared_terms(tmp_path, vectors, capsys):
+    assert _match(tmp_path, vectors, ["apple tree", "fish tree"]) == 0
+    assert "apple + tree" in capsys.readouterr().out
+    assert _match(tmp_path, vectors, ["apple tree", "fish tree"], "--shared-terms", "keep") == 0
+    assert "share the term 'tree'" in capsys.readouterr().err
+
+
+def test_an_embedder_instead_of_word_vectors(tmp_path, vectors, capsys, monkeypatch):
+    monkeypatch.setattr("utils.labels.semantics.embed_texts", lambda spec, texts: np.eye(len(texts), dtype=np.float32))
+    assert _match(tmp_path, vectors, ["cat", "dog"], "--label-embedder", "sentence-transformers:x") == 0
+    shown = capsys.readouterr().out
+    assert "embedder" in shown
+    assert "vectors less their mean" in shown
+    monkeypatch.undo()
+    assert _match(tmp_path, vectors, ["cat", "dog"], "--label-embedder", "glove:x") == 2
+    assert "expected sentence-transformers:MODEL" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.project import ROOT
 from utils.errors import SemcoError
-from utils.labels.matching import LabelMatch, Unmatched, match_labels, nearest_terms
+from utils.labels.matching import LabelMatch, Unmatched, compose_shared, match_labels
+from utils.labels.vocabulary import Vocabulary
 from utils.words.terms import normalise
 
 VOCABULARY = [
@@ -178,4 +179,94 @@ def _distance(one: str, two: str) -> int:
 
 
 def test_nearest_terms():
-    assert nearest_terms(["Garden spiders", "fsh"], VOCABULARY, 1) == [("garden_spider",), ("fish",)]
+    assert Vocabulary(VOCABULARY).nearest(["Garden spiders", "fsh"], 1) == [("garden_spider",), ("fish",)]
+
+
+CASED = [
+    "parish",
+    "Paris",
+    "t-shirt",
+    "new york",
+    "St_Bernard",
+    "crane",
+    "bird",
+    "mug",
+    "tench",
+    "tinca",
+    "caf\u00e9",
+    "top",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "term", "rule"),
+    [
+        ("Paris", "Paris", "exact"),
+        ("paris", "Paris", "exact"),
+        ("PARIS", "Paris", "exact"),
+        ("New-York", "new york", "exact"),
+        ("st bernard", "St_Bernard", "exact"),
+        ("cafe\u0301", "caf\u00e9", "exact"),
+        ("T shirt", "t-shirt", "exact"),
+        ("Old New York", "new york", "bigram"),
+        # Alternatives: each by the close rules before any of them by its last word.
+        ("T-shirt/top", "t-shirt", "exact"),
+        ("zzz, crane", "crane", "exact"),
+        ("zzz (crane)", "crane", "exact"),
+        ("zzz or mug", "mug", "exact"),
+        ("tench, Tinca tinca", "tench", "exact"),
+        ("great white tench, Tinca xyz", "tench", "head"),
+        ("zzz[mugs]", "mug", "singular"),
+        # `or` within a word parts nothing, and a name may consist of separators.
+        ("mentor", None, None),
+        ("(/)", None, None),
+    ],
+)
+def test_both_sides_are_spelt_alike_and_alternatives_come_in_order(name, term, rule):
+    (entry,) = match_labels([name], CASED).entries
+    assert entry == LabelMatch(name, term, rule) if term else isinstance(entry, Unmatched)
+
+
+def test_a_term_as_written_comes_before_its_other_spellings():
+    vocabulary = ["polish", "Polish", "t_shirt", "t-shirt"]
+    for name in vocabulary:
+        assert match_labels([name], vocabulary).entries[0].term == name
+    assert match_labels(["POLISH"], vocabulary).entries[0].term == "polish"
+
+
+def test_shared_terms_are_composed_of_all_words_with_a_vector():
+    names = ["Border terrier", "Tibetan zzz terrier", "terrier", "white and black terrier", "zzz terrier", "hen"]
+    vocabulary = ["terrier", "border", "tibetan", "white", "black", "and", "hen"]
+    before = match_labels(names, vocabulary)
+    assert before.shared == {"terrier": names[:5]}
+    entries = compose_shared(before).entries
+    assert [(entry.term, entry.rule) for entry in entries] == [
+        ("border + terrier", "composed"), ("tibetan + terrier", "composed"), ("terrier", "exact"),
+        ("white + black + terrier", "composed"), ("terrier", "head"), ("hen", "exact"),
+    ]  # fmt: skip
+    assert entries[3].parts == ("white", "black", "terrier")
+    assert compose_shared(before).shared == {"terrier": ["terrier", "zzz terrier"]}
+
+
+def test_what_is_not_composed():
+    """Terms of one class only, and those that the user gave."""
+    result = match_labels(
+        ["red tree", "green tree", "old boot"], ["tree", "boot", "red", "green", "old"], {"red tree": "tree"}
+    )
+    entries = compose_shared(result).entries
+    assert [(entry.term, entry.rule) for entry in entries] == [
+        ("tree", "given"), ("green + tree", "composed"), ("boot", "head"),
+    ]  # fmt: skip
+
+
+def test_words_in_brackets_tell_equal_names_apart():
+    result = match_labels(["crane (bird)", "crane (machine)"], ["crane", "bird", "machine"])
+    assert [entry.rule for entry in result.entries] == ["exact", "exact"]
+    assert [entry.term for entry in compose_shared(result).entries] == ["bird + crane", "machine + crane"]
+
+
+def test_of_several_words_the_match_counts_as_one():
+    result = match_labels(
+        ["black and gold garden spider", "green garden spider"], [*VOCABULARY, "gold", "green", "garden"]
+    )
+    assert [entry.term for entry in compose_shared(result).entries] == ["gold + garden_spider", "green + garden_spider"]

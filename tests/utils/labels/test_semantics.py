@@ -5,7 +5,10 @@ import pytest
 
 from utils.errors import SemcoError
 from utils.flags.parse import parse_config
-from utils.labels.semantics import describe_labels, format_label_table, idle_score, read_label_terms, write_label_groups
+from utils.labels.insight import idle_score
+from utils.labels.overrides import read_label_terms
+from utils.labels.semantics import describe_labels
+from utils.labels.table import format_label_table, write_label_groups
 from utils.progress import Progress
 
 SILENT = Progress(enabled=False)
@@ -108,3 +111,95 @@ def test_vectors_that_lie_close_together_are_warned_about(tmp_path):
 def test_idle_score():
     assert idle_score(np.eye(4), np.arange(4)) == pytest.approx(0.5)
     assert idle_score(np.array([[1.0, 0], [-1, 0]]), np.arange(2)) == 0
+
+
+def test_no_message_names_more_than_ten_classes(vectors):
+    names = [f"qq{number}xyzzy" for number in range(25)]
+    with pytest.raises(SemcoError, match="25 of 26 class names") as caught:
+        _describe(vectors, names=["hen", *names])
+    assert str(caught.value).count("nearest:") == 10
+    assert "and 15 more" in str(caught.value)
+    (text,) = [text for text in _describe(vectors, "--unmatched-labels", "random", names=["hen", *names]).warnings
+               if "random vectors" in text]  # fmt: skip
+    assert text.count("xyzzy'") == 10
+    assert "and 15 more" in text
+    (text,) = [text for text in _describe(vectors, names=["hen", *(f"{name} tree" for name in names)]).warnings
+               if "share" in text]  # fmt: skip
+    assert text.count("tree'") == 10 + 1
+    assert "and 15 more share the term 'tree'" in text
+
+
+def test_composed_vectors(vectors):
+    """Mean direction of the words' vectors, the last one three times, at the last one's length."""
+    names = ("hen tree", "apple and fish tree", "tree", "hen")
+    semantics = _describe(vectors, names=names)
+    assert [match.rule for match in semantics.matches] == ["composed", "composed", "exact", "exact"]
+    plain = _describe(vectors, names=("hen", "tree", "apple", "fish")).vectors
+    unit = plain / np.linalg.norm(plain, axis=1, keepdims=True)
+    hen, tree, apple, fish = unit
+    for place, wanted in enumerate((hen + 3 * tree, apple + fish + 3 * tree)):
+        wanted = wanted / np.linalg.norm(wanted) * np.linalg.norm(plain[1])
+        np.testing.assert_allclose(semantics.vectors[place], wanted, rtol=1e-5)
+    np.testing.assert_array_equal(semantics.vectors[2:], plain[[1, 0]])
+    kept = _describe(vectors, "--shared-terms", "keep", names=names)
+    np.testing.assert_array_equal(kept.vectors, plain[[1, 1, 1, 0]])
+
+
+def test_shuffled_vectors(tmp_path):
+    names = [f"word{number}" for number in range(12)]
+    rows = np.random.default_rng(0).normal(size=(12, 8))
+    path = tmp_path / "v.txt"
+    path.write_text("".join(f"{name} {' '.join(map(str, row))}\n" for name, row in zip(names, rows, strict=True)))
+    plain = _describe(path, names=names)
+    one, same = (_describe(path, "--shuffle-vectors", names=names) for _ in range(2))
+    other = _describe(path, "--shuffle-vectors", "--seed", "9", names=names)
+    np.testing.assert_array_equal(one.vectors, same.vectors)
+    assert not np.array_equal(one.vectors, other.vectors)
+    assert sorted(map(tuple, one.vectors.tolist())) == sorted(map(tuple, plain.vectors.tolist()))
+    assert (one.vectors != plain.vectors).any(1).sum() >= 8
+    assert one.matches == plain.matches
+    assert any(text.startswith("--shuffle-vectors") for text in one.warnings)
+    assert one.fingerprint() != plain.fingerprint()
+    # A group goes with its vectors.
+    sizes = [sorted(np.bincount(semantics.grouping.ids)) for semantics in (plain, one)]
+    assert sizes[0] == sizes[1]
+
+
+def test_as_plain(vectors):
+    semantics = _describe(vectors, "--unmatched-labels", "random")
+    plain = semantics.as_plain()
+    assert plain["class_names"] == list(NAMES)
+    assert plain["terms"] == ["apple", "hen", "tree", "tree", ""]
+    np.testing.assert_array_equal(plain["vectors"], semantics.vectors)
+    assert plain["vectors"].dtype == np.float32
+    assert plain["groups"] == semantics.grouping.ids.tolist()
+    assert all(type(group) is int for group in plain["groups"])
+
+
+def _at_angles(tmp_path, degrees):
+    path = tmp_path / "angles.txt"
+    rows = [(np.cos(angle), np.sin(angle)) for angle in np.radians(degrees)]
+    path.write_text("".join(f"word{place} {x:.6f} {y:.6f}\n" for place, (x, y) in enumerate(rows)))
+    return path, [f"word{place}" for place in range(len(rows))]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "flags", "words"),
+    [
+        # Pairs 15, 18 and 21 degrees apart, all else 30 or more: cosine distances 0.034, 0.049, 0.066, then 0.13.
+        ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0.01"],
+         ["no group holds several classes", "--eps 0.05 would give 8 groups, 2 of several classes", "--eps 0.07 would give 7"]),
+        ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0.04"], ["one group holds", "--eps 0.05 would give 8 groups"]),
+        ([0, 2, 4, 6, 8, 10, 12, 14, 16], ["--eps", "0.5"], ["left five groups or fewer", "no radius gives"]),
+        ([0, 90, 180], [], ["no group holds", "it takes 8 classes"]),
+        ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0.05"], None),
+        ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0"], None),
+        ([0, 90, 180], ["--lam-u", "0"], None),
+    ],
+)  # fmt: skip
+def test_grouping_without_effect_is_reported_with_radii_that_have_one(tmp_path, degrees, flags, words):
+    path, names = _at_angles(tmp_path, degrees)
+    found = [text for text in _describe(path, *flags, names=names).warnings if text.startswith("label grouping")]
+    assert len(found) == (words is not None)
+    for word in words or ():
+        assert word in found[0]

@@ -1,9 +1,13 @@
-"""Places and links of the map of label groups."""
+"""The map of label groups: places, and names in any number and script."""
 
 import numpy as np
 import pytest
 
-from utils.pictures.label_map import project, shortest_links
+from tests.support.pictures import is_drawn
+from utils.labels.grouping import group_labels
+from utils.labels.matching import LabelMatch
+from utils.labels.semantics import LabelSemantics
+from utils.pictures.label_map import plot_label_groups, project
 
 
 def unit_vectors(degrees):
@@ -37,23 +41,33 @@ def test_projection_of_few_classes(count):
     assert shares.sum() == pytest.approx(count - 1)
 
 
-def test_links_follow_the_chain():
-    degrees = [40, 0, 30, 10, 20]
-    links = {frozenset(link) for link in shortest_links(unit_vectors(degrees))}
-    assert links == {frozenset(pair) for pair in [(1, 3), (3, 4), (4, 2), (2, 0)]}
+@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+def test_label_groups(tmp_path, classes):
+    assert is_drawn(plot_label_groups(tmp_path, _semantics([f"class {label}" for label in range(classes)])))
 
 
-def test_links_are_a_tree_of_the_least_length():
-    from scipy.sparse.csgraph import minimum_spanning_tree
+def test_names_in_any_script_and_with_signs_of_markup(tmp_path):
+    names = [
+        "\u732b",
+        "\uace0\uc591\uc774",
+        "\u0642\u0637\u0629",
+        "\u306d\u3053",
+        "$unclosed",
+        "a_b^{c}",
+        "\U0001f408",
+        "$x$",
+        "plain",
+    ]
+    assert is_drawn(plot_label_groups(tmp_path, _semantics(names)))
 
-    unit = np.random.default_rng(1).normal(size=(40, 5))
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    links = shortest_links(unit)
-    distances = 1 - unit @ unit.T
-    assert len(links) == 39
-    assert sum(distances[link] for link in links) == pytest.approx(minimum_spanning_tree(distances).sum())
 
-
-def test_equal_vectors_are_linked_once_each():
-    assert len(shortest_links(unit_vectors([15, 15, 15]))) == 2
-    assert shortest_links(unit_vectors([15])) == []
+def _semantics(names):
+    classes = len(names)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(classes, 20)) + 2 * rng.normal(size=(1 + classes // 4, 20)).repeat(4, 0)[:classes]
+    return LabelSemantics(
+        matches=tuple(LabelMatch(name, "x", "exact") for name in names),
+        vectors=vectors.astype(np.float32),
+        grouping=group_labels(vectors, 0.3),
+        warnings=(),
+    )

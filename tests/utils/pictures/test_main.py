@@ -1,81 +1,64 @@
-"""Pictures are drawn whatever the length of the run or the number of classes."""
+"""`python -m utils.pictures RUN`."""
 
 import json
+import os
+import subprocess
+import sys
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from utils.errors import SemcoError
-from utils.labels.grouping import group_labels
-from utils.labels.matching import LabelMatch
-from utils.labels.semantics import LabelSemantics
-from utils.pictures.__main__ import contact_sheet, plot_label_groups, plot_learning_curves
+from tests.support.project import ROOT
+from utils.pictures.__main__ import main
 
 
-def _is_drawn(path) -> bool:
-    picture = np.asarray(Image.open(path).convert("L"))
-    return picture.shape[0] > 500 and picture.shape[1] > 800 and 0.005 < (picture < 200).mean() < 0.5
+@pytest.fixture
+def run_folder(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"epoch": 1, "loss": 1.0}) + "\n")
+    return tmp_path
 
 
-def _history(epochs):
-    names = (
-        "loss",
-        "class_labelled",
-        "class_unlabelled",
-        "emb_labelled",
-        "emb_unlabelled",
-        "mask_rate",
-        "emb_mask_rate",
-    )
-    more = ("any_mask_rate", "lr", "top1", "top5", "top1_emb", "top5_emb", "top1_combined", "valid_loss")
-    rng = np.random.default_rng(0)
-    return [
-        {"epoch": epoch, **{name: rng.uniform(0.1, 1) for name in (*names, *more)}} for epoch in range(1, epochs + 1)
-    ]
+def test_it_draws_and_says_where(run_folder, capsys):
+    assert main([str(run_folder)]) == 0
+    assert capsys.readouterr().out == f"{run_folder / 'learning_curves.png'}\n"
+    assert (run_folder / "learning_curves.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 300])
-def test_learning_curves(tmp_path, epochs):
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in _history(epochs)))
-    assert _is_drawn(plot_learning_curves(tmp_path))
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "metrics.jsonl" in capsys.readouterr().out
 
 
-def test_no_metrics(tmp_path):
-    with pytest.raises(SemcoError, match=r"metrics\.jsonl does not exist"):
-        plot_learning_curves(tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [([], "RUN"), (["gone"], "gone/metrics.jsonl does not exist"), (["a", "b"], "b"), (["--anew", "a"], "--anew")],
+)
+def test_mistakes(tmp_path, arguments, words, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert words in shown
+    assert shown.count("\n") == 1
 
 
-@pytest.mark.parametrize("classes", [2, 3, 10, 100])
-def test_label_groups(tmp_path, classes):
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(classes, 20)) + 2 * rng.normal(size=(1 + classes // 4, 20)).repeat(4, 0)[:classes]
-    semantics = LabelSemantics(
-        matches=tuple(LabelMatch(f"class {label}", "x", "exact") for label in range(classes)),
-        vectors=vectors.astype(np.float32),
-        grouping=group_labels(vectors, 0.3),
-        warnings=(),
-    )
-    assert _is_drawn(plot_label_groups(tmp_path, semantics))
+def test_a_damaged_line_ends_in_one_line(run_folder, capsys):
+    with (run_folder / "metrics.jsonl").open("a") as file:
+        file.write("{")
+    assert main([str(run_folder)]) == 2
+    shown = capsys.readouterr().err
+    assert "line 2, is not JSON" in shown
+    assert shown.count("\n") == 1
 
 
-def test_contact_sheet_of_images_of_any_shape(tmp_path):
-    """Every image lies in a square cell of its own: a wide and a tall one, drawn in pure colours, take as much room."""
-    shapes, colours = ((10, 40), (40, 10), (20, 20)), ((255, 0, 0), (0, 255, 0), (0, 0, 255))
-    row = [np.full((*shape, 3), colour, dtype=np.uint8) for shape, colour in zip(shapes, colours, strict=True)]
-    square = [np.full((8, 8, 3), 77, dtype=np.uint8)] * 3
-    titles = ["$unclosed", "a very long name of a class that goes on and on", "x"]
-    path = contact_sheet(tmp_path / "deep" / "sheet.png", [("originals", row), ("views", square)], titles=titles)
-    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    boxes = []
-    for colour in colours:
-        y, x = np.nonzero(np.abs(picture - colour).sum(2) < 30)
-        boxes.append((x.max() - x.min() + 1, y.max() - y.min() + 1, (y.max() + y.min()) / 2))
-    (wide, low, _), (narrow, tall, _), (side, _, _) = boxes
-    assert wide == pytest.approx(4 * low, rel=0.1)
-    assert tall == pytest.approx(4 * narrow, rel=0.1)
-    assert wide == pytest.approx(tall, rel=0.05)
-    assert wide == pytest.approx(side, rel=0.05)
-    assert max(box[2] for box in boxes) - min(box[2] for box in boxes) < 4
-    with pytest.raises(ValueError, match="3 columns"):
-        contact_sheet(path, [("originals", row), ("views", square[:2])])
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "tkagg", ""])
+def test_the_backend_of_the_environment_does_not_matter(run_folder, backend):
+    (run_folder / "matplotlibrc").write_text("text.usetex: True\n")
+    environment = {**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(run_folder), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "utils.pictures", str(run_folder)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (run_folder / "learning_curves.png").exists()

@@ -4,11 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from utils.errors import SemcoError
 from utils.files.pickles import dump_pickle
 from utils.progress import Progress
 from utils.words.convert import LAYOUTS, convert, resolve_layout
+from utils.words.terms import spell
 from utils.words.word_vectors import open_word_vectors
 
 TERMS = ["fish", "guinea_pig", "größe", "##_word", *(f"word{place}" for place in range(60))]
@@ -126,3 +129,49 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, content, settings, word
         _convert(open_word_vectors(tmp_path / "in.pkl"), tmp_path / "out.txt.gz", **settings)
     assert words in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["in.pkl"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "name", "layout"),
+    [
+        # The first line says how many numbers there are, unless a header does.
+        (["new york", "boot"], "out.txt", "glove"),
+        (["7", "boot"], "out.txt", "glove"),
+        (["boot", "/c/de/stiefel"], "out.txt", "numberbatch"),
+        (["boot", "tab\tinside", "trailing\t"], "out.txt.gz", "numberbatch"),
+        (["\ufeffboot", "x"], "out.txt", "glove"),
+        (["boot", "\ud800"], "out.txt", "numberbatch"),
+        (["boot", "\ud800"], "out.csv", "csv"),
+        (["a b", "a-b"], "out.csv", "csv"),
+        (["PAR1", "boot"], "out.txt", "glove"),
+    ],
+)
+def test_nothing_is_written_that_would_be_read_as_something_else(tmp_path, terms, name, layout):
+    dump_pickle(tmp_path / "in.pkl", {term: [1.0] for term in terms})
+    with pytest.raises(SemcoError, match=r"write a \.pkl instead"):
+        _convert(open_word_vectors(tmp_path / "in.pkl"), tmp_path / name, layout=layout)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.pkl"]
+    _convert(open_word_vectors(tmp_path / "in.pkl"), tmp_path / "out.pkl")
+    assert open_word_vectors(tmp_path / "out.pkl").terms == terms
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.text(min_size=1, max_size=6), unique=True, min_size=1, max_size=5),
+    st.integers(1, 3),
+    st.sampled_from(sorted(NAMES)),
+)
+def test_any_terms_come_back_or_are_refused(tmp_path_factory, terms, dim, layout):
+    folder = tmp_path_factory.mktemp("any")
+    dump_pickle(folder / "in.pkl", {term: [1.0] * dim for term in terms})
+    path = folder / NAMES[layout]
+    try:
+        _convert(open_word_vectors(folder / "in.pkl"), path, layout=layout)
+    except SemcoError as error:
+        assert str(error).isprintable()
+        assert not path.exists()
+    else:
+        opened = open_word_vectors(path)
+        assert opened.terms == ([spell(term) for term in terms] if layout == "csv" else terms)
+        assert opened.dim == dim
+        assert opened.select(opened.terms).shape == (len(terms), dim)
