@@ -14,7 +14,9 @@ FORBIDDEN = {"loaders": {"models"}, "models": {"loaders"}, "utils": {"models", "
 # Libraries that are slow to import or that only one subject needs, and the rooms that may import them.
 HOMES = {
     "matplotlib": {"utils.pictures"},
-    "sklearn": {"utils.labels"},
+    "sklearn": {"utils.labels", "utils.results"},
+    "scipy": {"utils.results"},
+    "jinja2": {"utils.results"},
     "pandas": {"loaders.prepare"},
     "rapidfuzz": {"utils.labels"},
     "tensorboard": {"utils.run"},

@@ -1,0 +1,175 @@
+"""What a run folder says, read once and checked."""
+
+import csv
+import io
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.errors import SemcoError
+from utils.files.tables import read_text
+from utils.flags.config import Config
+from utils.results.predictions import PredictionTable, read_predictions
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A line of label_groups.csv: a class, the term that gives it its vector, the rule that found it, its group."""
+
+    name: str
+    term: str
+    rule: str
+    group: str
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The small files of a run folder.
+
+    `flags`: every flag, those that the run's program did not know yet with their defaults; `resolved`: what was decided
+    from them; `history`: one record per epoch; `summary`, `evaluation`: None where the run did not get that far.
+    """
+
+    folder: Path
+    flags: Mapping[str, Any]
+    resolved: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    command: str | None
+    history: tuple[Mapping[str, Any], ...]
+    summary: Mapping[str, Any] | None
+    evaluation: Mapping[str, Any] | None
+    labels: tuple[LabelRow, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """True once the run has written its summary, which is the last thing that it does with its numbers."""
+        return self.summary is not None
+
+    @property
+    def name(self) -> str:
+        """The folder as people know it: dataset, labels, time and seed."""
+        return "/".join(self.folder.resolve().parts[-3:])
+
+    def predictions(self) -> PredictionTable | None:
+        """The predictions of all validation images, if the run wrote them."""
+        return _read_table(self.folder / "predictions.parquet")
+
+    def pool(self) -> PredictionTable | None:
+        """The predictions of unlabelled images, if the run wrote them."""
+        return _read_table(self.folder / "pool.parquet")
+
+
+def is_run_folder(folder: Path) -> bool:
+    """True for a folder that a run has written its configuration into."""
+    return (folder / "config.json").is_file()
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Read a run folder.
+
+    Raises:
+        SemcoError: it is no run folder, or one of its files is damaged.
+    """
+    if not is_run_folder(folder):
+        found = "holds no config.json" if folder.is_dir() else "is no folder" if folder.exists() else "does not exist"
+        raise SemcoError(f"{folder} {found}: name a run folder, such as runs/DATASET/x40/TIME-seed123")
+    config = _read_object(folder / "config.json")
+    parts = {name: config.get(name) or {} for name in ("flags", "resolved", "environment")}
+    for name, content in parts.items():
+        if not isinstance(content, dict):
+            raise SemcoError(f"{folder / 'config.json'}: expected an object under {name!r}; restore the file")
+    command = config.get("command")
+    return RunFiles(
+        folder=folder,
+        flags={**Config().as_json(), **parts["flags"]},
+        resolved=parts["resolved"],
+        environment=parts["environment"],
+        command=shlex.join(map(str, command)) if isinstance(command, list) else command,
+        history=_read_history(folder / "metrics.jsonl"),
+        summary=_read_optional(folder / "summary.json"),
+        evaluation=_read_optional(folder / "evaluation.json"),
+        labels=_read_labels(folder / "label_groups.csv"),
+    )
+
+
+def find_runs(path: Path) -> list[Path]:
+    """The run folder itself, or all run folders below a folder, sorted by path.
+
+    Raises:
+        SemcoError: there is none.
+    """
+    if is_run_folder(path):
+        return [path]
+    found = sorted(config.parent for config in path.rglob("config.json")) if path.is_dir() else []
+    if not found:
+        where = "holds no run folder" if path.is_dir() else "is no folder" if path.exists() else "does not exist"
+        raise SemcoError(
+            f"{path} {where}: name run folders, such as runs/DATASET/x40/TIME-seed123, or a folder of them"
+        )
+    return found
+
+
+def best_epoch(run: RunFiles) -> Mapping[str, Any]:
+    """The epoch that the run kept as its best: the first with the highest top-1, or with the lowest validation loss."""
+    name, sign = ("valid_loss", -1) if run.flags["es_metric"] == "loss" else ("top1", 1)
+
+    def goodness(record: Mapping[str, Any]) -> float:
+        value = number(record, name)
+        return -math.inf if value is None else sign * value
+
+    return max(run.history, key=goodness)
+
+
+def number(record: Mapping[str, Any] | None, name: str) -> float | None:
+    """The finite number under `name`, None if there is none."""
+    value = None if record is None else record.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise SemcoError(f"{path} is no JSON ({error}): restore it, or name another run") from error
+    if not isinstance(content, dict):
+        raise SemcoError(f"{path}: expected a JSON object, found {type(content).__name__}; restore it")
+    return content
+
+
+def _read_optional(path: Path) -> dict[str, Any] | None:
+    return _read_object(path) if path.exists() else None
+
+
+def _read_history(path: Path) -> tuple[dict[str, Any], ...]:
+    if not path.exists():
+        return ()
+    history = []
+    for line_number, line in enumerate(read_text(path).splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise SemcoError(f"{path}, line {line_number} is no JSON ({error}): restore it or take it out") from error
+        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+            raise SemcoError(f"{path}, line {line_number}: expected an object with an epoch; restore it or take it out")
+        history.append(record)
+    return tuple(history)
+
+
+def _read_labels(path: Path) -> tuple[LabelRow, ...]:
+    if not path.exists():
+        return ()
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+        return tuple(LabelRow(row["class"], row["term"], row["rule"], row["group"]) for row in rows)
+    except (csv.Error, KeyError) as error:
+        raise SemcoError(f"{path} is no table of class, term, rule, group ({error}): restore it") from error
+
+
+def _read_table(path: Path) -> PredictionTable | None:
+    return read_predictions(path) if path.exists() else None

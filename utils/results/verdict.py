@@ -1,0 +1,207 @@
+"""A run's outcome in plain words, with what it should be compared to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.errors import SemcoError
+from utils.results.methods import backbone, differing_flags, is_supervised, method_name
+from utils.results.published import PublishedFigure, find_published
+from utils.results.run_files import RunFiles, best_epoch, is_run_folder, number, read_run
+from utils.results.statistics import paired_difference, wilson_interval
+from utils.results.wording import count, percent, points
+
+_FINGERPRINTS = ("training_set", "labelled_split", "validation_set", "validation_split")
+HEAD_KEYS = {"class head": "top1", "embedding head": "top1_emb", "both heads": "top1_combined"}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An accuracy with its interval, percent, for the overview; `kind`: class, emb, both, supervised or published."""
+
+    name: str
+    kind: str
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the report says first."""
+
+    headline: str
+    sentences: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    published: tuple[PublishedFigure, ...]
+
+
+def judge(run: RunFiles, figures: Sequence[PublishedFigure]) -> Verdict:
+    """Say how good a run is, compared with its supervised baseline and with published figures.
+
+    Raises:
+        SemcoError: no epoch of the run is finished.
+    """
+    if not run.history or number(run.history[-1], "top1") is None:
+        raise SemcoError(
+            f"{run.folder}: no epoch is finished, so there is nothing to report; let the run train for one"
+        )
+    images = int(run.resolved.get("validation_images") or 0)
+    bars = _own_bars(run, images)
+    baseline, unread = find_supervised(run)
+    sentences = [_statistic(run, bars[0], images), *_chosen(run), *_other_heads(run, bars)]
+    sentences += _against_baseline(run, baseline, images) + unread
+    if baseline is not None:
+        bars.append(_bar("supervised", "supervised", number(baseline.history[-1], "top1"), images))
+    labels = run.resolved.get("labelled_images")
+    published = find_published(list(figures), dataset=run.flags["dataset_name"], labels=labels or -1)
+    bars += [_published_bar(figure) for figure in published if figure.method == "SemCo"][:2]
+    return Verdict(
+        headline=f"{bars[0].accuracy:.1f}% of {count(images, 'validation image')} classified correctly"
+        if images
+        else f"{bars[0].accuracy:.1f}% of the validation images classified correctly",
+        sentences=(*sentences, _against_published(run, published)),
+        bars=tuple(bars),
+        published=tuple(published),
+    )
+
+
+def uses_test_images(run: RunFiles) -> bool:
+    """True when the validation images are the dataset's test images, not held-out labelled ones."""
+    return not run.flags["valid_fraction"]
+
+
+def find_supervised(run: RunFiles) -> tuple[RunFiles | None, list[str]]:
+    """Find the supervised run on the same images beside this one, the one whose flags are nearest.
+
+    Returns:
+        The run, and a sentence when some neighbours could not be read.
+    """
+    if is_supervised(run.flags) or not run.resolved.get("labelled_split"):
+        return None, []
+    found, unread = [], 0
+    for folder in _neighbours(run.folder.resolve()):
+        try:
+            other = read_run(folder)
+        except SemcoError:
+            unread += 1
+            continue
+        same = all(other.resolved.get(name) == run.resolved.get(name) for name in _FINGERPRINTS)
+        if same and other.is_complete and other.history and is_supervised(other.flags):
+            distance = (len(differing_flags(other.flags, run.flags)), backbone(other.flags) != backbone(run.flags))
+            found.append(((other.flags["seed"] != run.flags["seed"], *distance, str(folder)), other))
+    note = [f"{count(unread, 'neighbouring run folder')} could not be read and took no part in this."] if unread else []
+    return (min(found, key=lambda pair: pair[0])[1] if found else None), note
+
+
+def _neighbours(folder: Path) -> list[Path]:
+    """Run folders of the same dataset under the same output folder, as run_semco.py lays them out."""
+    siblings = folder.parent.parent.glob("x*/*/") if folder.parent.name.startswith("x") else folder.parent.glob("*/")
+    return sorted(path for path in siblings if path != folder and is_run_folder(path))
+
+
+def _own_bars(run: RunFiles, images: int) -> list[Bar]:
+    last = run.history[-1]
+    kinds = {"class head": "class", "embedding head": "emb", "both heads": "both"}
+    heads = HEAD_KEYS if run.flags["lambda_emb"] else {"class head": "top1"}
+    return [_bar(name, kinds[name], last[key], images) for name, key in heads.items() if number(last, key) is not None]
+
+
+def _bar(name: str, kind: str, accuracy: float | None, images: int) -> Bar:
+    value = float(accuracy or 0.0)
+    low, high = wilson_interval(round(value / 100 * images), images) if images else (value / 100, value / 100)
+    return Bar(name, kind, value, 100 * low, 100 * high)
+
+
+def _published_bar(figure: PublishedFigure) -> Bar:
+    spread = figure.spread or 0.0
+    name = f"published, mu {figure.mu}" if figure.mu else "published"
+    return Bar(name, "published", figure.accuracy, figure.accuracy - spread, figure.accuracy + spread)
+
+
+def _statistic(run: RunFiles, bar: Bar, images: int) -> str:
+    epochs = run.history[-1]["epoch"]
+    text = f"This is the top-1 accuracy of the class head after the last epoch, number {epochs}."
+    if not run.is_complete:
+        text += " The run is not finished."
+    if images:
+        text += (
+            f" Its 95% interval is {bar.low:.1f}% to {bar.high:.1f}%: it covers the chance of which images were tested, not "
+            "that of the seed and of the labelled images; several runs show that."
+        )
+    classes = run.resolved.get("classes")
+    return text + (f" Guessing gives {percent(1 / classes)}." if classes else "")
+
+
+def _chosen(run: RunFiles) -> list[str]:
+    best, last = best_epoch(run), run.history[-1]
+    if best["epoch"] == last["epoch"]:
+        return ["The last epoch was also the best one. It was not chosen by looking at any image."]
+    text = f"The last epoch was not chosen by looking at any image. The best epoch, number {best['epoch']}, reached "
+    text += f"{best['top1']:.1f}%; "
+    if uses_test_images(run):
+        return [text + "it was chosen on the very test images that it is measured on, so that figure flatters the run."]
+    return [text + "it was chosen on held-out labelled images, the same that it is measured on here."]
+
+
+def _other_heads(run: RunFiles, bars: Sequence[Bar]) -> list[str]:
+    others = [f"the {bar.name} reach{'es' if bar.kind == 'emb' else ''} {bar.accuracy:.1f}%" for bar in bars[1:]]
+    others = [text.replace("the both heads", "both heads together") for text in others]
+    if not others:
+        return ["The embedding head was not trained (--lambda-emb 0)."] if not run.flags["lambda_emb"] else []
+    text = " and ".join(others)
+    return [text[0].upper() + text[1:] + "."]
+
+
+def _against_baseline(run: RunFiles, baseline: RunFiles | None, images: int) -> list[str]:
+    if is_supervised(run.flags):
+        return ["This is a supervised run: it learnt from the labelled images alone and is the baseline for others."]
+    if baseline is None:
+        return [
+            "No finished supervised run on the same images lies beside this one. Train one with --lam-u 0 --lambda-emb 0 to "
+            "see what the unlabelled images add."
+        ]
+    accuracy = number(baseline.history[-1], "top1") or 0.0
+    difference = run.history[-1]["top1"] - accuracy
+    text = (
+        f"The supervised run on the same {count(run.resolved['labelled_images'], 'labelled image')} "
+        f"({baseline.folder.name}) reached {accuracy:.1f}%: {method_name(run.flags)} stands {points(difference)} from it."
+    )
+    if interval := _paired_interval(run, baseline, difference):
+        text += (
+            f" Image by image, the 95% interval of that difference is {interval[0]:+.1f} to {interval[1]:+.1f}".replace(
+                "-", "\N{MINUS SIGN}"
+            )
+        )
+        text += "; it excludes zero." if interval[0] * interval[1] > 0 else "; it includes zero: this may be chance."
+    if backbone(run.flags) != backbone(baseline.flags):
+        text += f" The supervised run's network is {backbone(baseline.flags)}, this one's {backbone(run.flags)}."
+    if differing := differing_flags(baseline.flags, run.flags):
+        more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+        text += f" It also differs by {', '.join(differing[:5])}{more}."
+    if run.flags["seed"] != baseline.flags["seed"]:
+        text += f" Its seed is {baseline.flags['seed']}, this run's {run.flags['seed']}."
+    return [text]
+
+
+def _paired_interval(run: RunFiles, other: RunFiles, difference: float) -> tuple[float, float] | None:
+    """Interval of the difference over the images, percentage points, where both runs' tables hold the same images."""
+    mine, theirs = run.predictions(), other.predictions()
+    if mine is None or theirs is None or mine.files != theirs.files or len(mine.files) < 2:
+        return None
+    gained = (mine.class_labels == mine.labels).astype(float) - (theirs.class_labels == theirs.labels)
+    found = paired_difference((100 * gained).tolist())
+    # Tables of another epoch than the last would be the interval of another difference.
+    return (found.low, found.high) if abs(found.mean - difference) < 0.05 else None  # type: ignore[return-value]
+
+
+def _against_published(run: RunFiles, published: Sequence[PublishedFigure]) -> str:
+    labels, dataset = run.resolved.get("labelled_images"), run.flags["dataset_name"]
+    if not published:
+        return f"No published figure is on record for {dataset} with {count(labels or 0, 'label')}."
+    figure = published[0]
+    spread = f" ± {figure.spread:.2f}" if figure.spread is not None else ""
+    text = f"Published for {dataset} with {count(labels or 0, 'label')}: {figure.method} {figure.accuracy:.2f}%{spread}"
+    text += f", network {figure.backbone}" if figure.backbone else ", network not stated"
+    text += f", statistic {figure.statistic}. This run's network is {backbone(run.flags)}."
+    return text + (" The table below lists all of them." if len(published) > 1 else "")
