@@ -12,6 +12,8 @@ from PIL import Image
 # More classes than this are drawn as a picture: their names would not fit beside a table's cells.
 _LARGEST_TABLE = 24
 _PICTURE_SIDE = 720
+# From here on a cell is smaller than a pixel of half a page.
+_FINE = 360
 _RIGHT, _SAME_GROUP, _OTHER_GROUP = (47, 111, 181), (224, 138, 30), (196, 62, 92)
 _FRAME = (128, 128, 128, 150)
 
@@ -59,6 +61,11 @@ class Matrix:
     names: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     picture: str | None
+
+    @property
+    def is_fine(self) -> bool:
+        """True when the picture needs the page's whole width."""
+        return self.picture is not None and len(self.names) > _FINE
 
 
 def class_rows(evaluation: Mapping[str, Any]) -> list[ClassRow]:
@@ -147,8 +154,8 @@ def _draw_matrix(shares: np.ndarray, same: np.ndarray) -> str:
     pixels = np.zeros((size, size, 4), dtype=np.uint8)
     pixels[..., :3] = np.where(same[..., None], _SAME_GROUP, _OTHER_GROUP)
     pixels[np.arange(size), np.arange(size), :3] = _RIGHT
-    # A rare confusion is to be seen among a thousand classes, hence the root.
-    pixels[..., 3] = np.round(255 * np.sqrt(shares))
+    # A rare confusion is to be seen among a thousand classes, hence the power.
+    pixels[..., 3] = np.round(255 * shares**0.4)
     scale = max(1, _PICTURE_SIDE // size)
     large = pixels.repeat(scale, 0).repeat(scale, 1)
     for start, end in _runs(same):

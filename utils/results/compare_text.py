@@ -156,9 +156,10 @@ def _escape_markdown(text: str) -> str:
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", _MINUS: "$-$", "-": "{-}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", _MINUS: "$-$",
 }  # fmt: skip
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    # Two hyphens would be drawn as a dash, and flags begin with two.
+    return "".join(_LATEX.get(character, character) for character in text).replace("--", "-{}-")

@@ -100,8 +100,9 @@ def _precision(head: str, history: Sequence[Mapping[str, Any]]) -> list[Finding]
         text += f" (only {count(guesses, 'guess', 'guesses')} in the sample: 95% interval {percent(low)} to {percent(high)})"
         return [Finding(f"{text}.")]
     # A peak of a few early guesses is luck, not a height to fall from.
-    early = [(one, value) for one, value in known if (_guesses(head, one) or _FEW_GUESSES) >= _FEW_GUESSES]
-    peak_record, peak = max(early, key=lambda pair: pair[1])
+    counted = [(one, value, _guesses(head, one)) for one, value in known]
+    firm = [(one, value) for one, value, seen in counted if seen is None or seen >= _FEW_GUESSES]
+    peak_record, peak = max(firm, key=lambda pair: pair[1])
     if peak - last >= _FALLING:
         return [
             Finding(

@@ -9,7 +9,7 @@ from utils.results.methods import backbone, differing_flags, is_supervised, meth
 from utils.results.published import PublishedFigure, find_published
 from utils.results.run_files import RunFiles, best_epoch, is_run_folder, number, read_run
 from utils.results.statistics import paired_difference, wilson_interval
-from utils.results.wording import count, percent, points
+from utils.results.wording import count, higher, percent
 
 _FINGERPRINTS = ("training_set", "labelled_split", "validation_set", "validation_split")
 HEAD_KEYS = {"class head": "top1", "embedding head": "top1_emb", "both heads": "top1_combined"}
@@ -57,18 +57,22 @@ def judge(run: RunFiles, figures: Sequence[PublishedFigure]) -> Verdict:
     published = find_published(list(figures), dataset=run.flags["dataset_name"], labels=labels or -1)
     bars += [_published_bar(figure) for figure in published if figure.method == "SemCo"][:2]
     return Verdict(
-        headline=f"{bars[0].accuracy:.1f}% of {count(images, 'validation image')} classified correctly"
-        if images
-        else f"{bars[0].accuracy:.1f}% of the validation images classified correctly",
+        headline=f"{bars[0].accuracy:.1f}% of {f'{images:,}' if images else 'the'} {measured_on(run)} classified correctly",
         sentences=(*sentences, _against_published(run, published)),
         bars=tuple(bars),
         published=tuple(published),
     )
 
 
-def uses_test_images(run: RunFiles) -> bool:
-    """True when the validation images are the dataset's test images, not held-out labelled ones."""
-    return not run.flags["valid_fraction"]
+def measured_on(run: RunFiles) -> str:
+    """What the validation images are: the dataset's test images, labelled images that were held out, or others."""
+    if run.flags["valid_fraction"]:
+        return "held-out labelled images"
+    files = table.files if (table := run.predictions()) is not None else ()
+    is_test = str(run.resolved.get("validation_source", "")).endswith("/test") or (
+        files and files[0].startswith("test/")
+    )
+    return "test images" if is_test else "validation images"
 
 
 def find_supervised(run: RunFiles) -> tuple[RunFiles | None, list[str]]:
@@ -139,18 +143,18 @@ def _chosen(run: RunFiles) -> list[str]:
         return ["The last epoch was also the best one. It was not chosen by looking at any image."]
     text = f"The last epoch was not chosen by looking at any image. The best epoch, number {best['epoch']}, reached "
     text += f"{best['top1']:.1f}%; "
-    if uses_test_images(run):
-        return [text + "it was chosen on the very test images that it is measured on, so that figure flatters the run."]
-    return [text + "it was chosen on held-out labelled images, the same that it is measured on here."]
+    text += f"it was chosen on the very {measured_on(run)} that it is measured on, so that figure flatters the run."
+    return [text]
 
 
 def _other_heads(run: RunFiles, bars: Sequence[Bar]) -> list[str]:
-    others = [f"the {bar.name} reach{'es' if bar.kind == 'emb' else ''} {bar.accuracy:.1f}%" for bar in bars[1:]]
-    others = [text.replace("the both heads", "both heads together") for text in others]
-    if not others:
+    reached = {bar.kind: f"{bar.accuracy:.1f}%" for bar in bars}
+    parts = [f"The embedding head reaches {reached['emb']}"] if "emb" in reached else []
+    parts += [f"both heads together reach {reached['both']}"] if "both" in reached else []
+    if not parts:
         return ["The embedding head was not trained (--lambda-emb 0)."] if not run.flags["lambda_emb"] else []
-    text = " and ".join(others)
-    return [text[0].upper() + text[1:] + "."]
+    text = " and ".join(parts)
+    return [f"{text[0].upper()}{text[1:]}."]
 
 
 def _against_baseline(run: RunFiles, baseline: RunFiles | None, images: int) -> list[str]:
@@ -165,7 +169,7 @@ def _against_baseline(run: RunFiles, baseline: RunFiles | None, images: int) -> 
     difference = run.history[-1]["top1"] - accuracy
     text = (
         f"The supervised run on the same {count(run.resolved['labelled_images'], 'labelled image')} "
-        f"({baseline.folder.name}) reached {accuracy:.1f}%: {method_name(run.flags)} stands {points(difference)} from it."
+        f"({baseline.folder.name}) reached {accuracy:.1f}%: {method_name(run.flags)} {higher(difference)}."
     )
     if interval := _paired_interval(run, baseline, difference):
         text += (
@@ -192,16 +196,27 @@ def _paired_interval(run: RunFiles, other: RunFiles, difference: float) -> tuple
     gained = (mine.class_labels == mine.labels).astype(float) - (theirs.class_labels == theirs.labels)
     found = paired_difference((100 * gained).tolist())
     # Tables of another epoch than the last would be the interval of another difference.
-    return (found.low, found.high) if abs(found.mean - difference) < 0.05 else None  # type: ignore[return-value]
+    return (found.low, found.high) if abs(found.mean - difference) < 0.2 else None  # type: ignore[return-value]
 
 
 def _against_published(run: RunFiles, published: Sequence[PublishedFigure]) -> str:
     labels, dataset = run.resolved.get("labelled_images"), run.flags["dataset_name"]
     if not published:
         return f"No published figure is on record for {dataset} with {count(labels or 0, 'label')}."
-    figure = published[0]
+    own = [figure for figure in published if figure.method == "SemCo"]
+    others = [figure for figure in published if figure.method in ("supervised", "FixMatch")]
+    best = max(
+        (figure for figure in published if figure.method != "SemCo"), key=lambda figure: figure.accuracy, default=None
+    )
+    named = list(dict.fromkeys([*own, *others, *([best] if best else [])]))
+    text = f"Published for {dataset} with {count(labels or 0, 'label')}: {'; '.join(_spell_figure(figure) for figure in named)}."
+    text += f" This run's network is {backbone(run.flags)} and its figure the last epoch's."
+    return text + (" The table below lists all of them." if len(published) > len(named) else "")
+
+
+def _spell_figure(figure: PublishedFigure) -> str:
     spread = f" ± {figure.spread:.2f}" if figure.spread is not None else ""
-    text = f"Published for {dataset} with {count(labels or 0, 'label')}: {figure.method} {figure.accuracy:.2f}%{spread}"
-    text += f", network {figure.backbone}" if figure.backbone else ", network not stated"
-    text += f", statistic {figure.statistic}. This run's network is {backbone(run.flags)}."
-    return text + (" The table below lists all of them." if len(published) > 1 else "")
+    mu = f", mu {figure.mu}" if figure.mu else ""
+    network = figure.backbone or "network not stated"
+    statistic = "statistic not stated" if figure.statistic == "not stated" else f"{figure.statistic} epoch"
+    return f"{figure.method} {figure.accuracy:.2f}%{spread} ({network}{mu}, {statistic})"

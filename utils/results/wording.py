@@ -16,9 +16,11 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def points(difference: float) -> str:
-    """Write a difference of two percentages, with its sign."""
-    return f"{difference:+.1f} percentage points".replace("-", "\N{MINUS SIGN}")
+def higher(difference: float) -> str:
+    """Say how a percentage stands to another one that it exceeds by `difference` points."""
+    if abs(difference) < 0.05:
+        return "is level with it"
+    return f"is {abs(difference):.1f} percentage points {'higher' if difference > 0 else 'lower'}"
 
 
 def duration(seconds: float) -> str:
