@@ -10,7 +10,7 @@ import numpy as np
 from utils.pictures.report_lines import Line, draw_lines, draw_reliability
 from utils.pictures.report_svg import CLASS, EMB, GREEN, INK, PALE, VARIABLES
 
-_HEADS = (("class", "class head", CLASS), ("emb", "embedding head", EMB), ("both", "both heads", PALE))
+_HEADS = (("class", "class head", CLASS), ("emb", "embedding head", EMB), ("both", "either head", PALE))
 
 
 @dataclass(frozen=True)

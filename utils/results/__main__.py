@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from utils.errors import run_program
 from utils.files.atomic import write_text
 from utils.flags.arguments import OneLineParser, path_argument
-from utils.results.run_files import find_runs
+from utils.records.run_files import find_runs
 
 _REPORT = "write report.html into each run folder"
 _COMPARE = "put runs side by side: repetitions together, variants pair by pair"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import SemcoError
-from utils.results.methods import backbone, method_name, science_flags, spell_flag
-from utils.results.published import PublishedFigure, find_published, read_published
-from utils.results.run_files import RunFiles, best_epoch, number, read_run
+from utils.records.methods import backbone, method_name, science_flags, spell_flag
+from utils.records.published import PublishedFigure, find_published, read_published
+from utils.records.run_files import RunFiles, best_epoch, number, read_run
 from utils.results.statistics import PairedDifference, paired_difference
 
 STATISTICS = {

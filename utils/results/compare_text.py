@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 
+from utils.records.published import PublishedFigure
 from utils.results.compare import METRICS, STATISTICS, Comparison, Pair, Variant
-from utils.results.published import PublishedFigure
 
 _HEADINGS = ("dataset", "labels", "method", "network", "steps", "n", "accuracy, %", "seeds")
 _PAIR_HEADINGS = ("dataset", "labels", "comparison", "pairs", "difference, points", "95% interval")

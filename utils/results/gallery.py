@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from utils.files.names import path_fault
+from utils.records.run_files import RunFiles
 from utils.results.class_tables import to_data_uri
-from utils.results.predictions import UNKNOWN, PredictionTable
-from utils.results.run_files import RunFiles
+from utils.results.predictions import UNKNOWN, PredictionTable, find_predictions
 
 _SIDE = 112
 # A small image is shown pixel by pixel instead of blurred.
@@ -51,13 +51,13 @@ def make_galleries(run: RunFiles) -> list[Gallery]:
     root = Path(run.flags["dataset_path"] or ".") / run.flags["dataset_name"]
     galleries, uses_both = [], bool(run.flags["lambda_emb"])
     who = "both heads together" if uses_both else "the class head"
-    if (table := run.predictions()) is not None:
+    if (table := find_predictions(run.folder)) is not None:
         sure = _View(table, uses_both)
         note = f"Validation images that {who} got wrong with the highest confidence. Some may be mislabelled."
         galleries.append(_gallery("Most confident mistakes", note, sure.mistakes(16), sure, root))
         note = "Validation images whose two most probable classes lie closest together."
         galleries.append(_gallery("Least certain", note, sure.uncertain(16), sure, root))
-    if (pool := run.pool()) is not None:
+    if (pool := find_predictions(run.folder, "pool.parquet")) is not None:
         sure = _View(pool, uses_both)
         note = (
             "Unlabelled images with the smallest margin between the two most probable classes: labelling these should teach "

@@ -166,6 +166,11 @@ def read_predictions(path: Path) -> PredictionTable:
         raise SemcoError(f"{path} is not a table of predictions of this program ({error}): write it again") from error
 
 
+def find_predictions(run_folder: Path, name: str = "predictions.parquet") -> PredictionTable | None:
+    """Read a run's table of predictions, None where the run wrote none."""
+    return read_predictions(run_folder / name) if (run_folder / name).exists() else None
+
+
 def _read_columns(found: pa.Table) -> PredictionTable:
     class_names = tuple(json.loads(found.schema.metadata[_CLASSES]))
     positions = {name: place for place, name in enumerate(class_names)}

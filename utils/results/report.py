@@ -12,11 +12,11 @@ from markupsafe import Markup, escape
 from utils.errors import SemcoError
 from utils.files.atomic import write_text
 from utils.pictures.report_charts import calibration_charts, learning_charts, pseudo_charts
+from utils.records.methods import backbone, changed_flags, method_name, spell_flag
+from utils.records.published import read_published
+from utils.records.run_files import RunFiles, best_epoch, number, read_run
 from utils.results.class_tables import class_rows, confusion_view, frequent_confusions
 from utils.results.gallery import describe, label_map, make_galleries
-from utils.results.methods import backbone, changed_flags, method_name, spell_flag
-from utils.results.published import read_published
-from utils.results.run_files import RunFiles, best_epoch, number, read_run
 from utils.results.story import tell_story
 from utils.results.verdict import judge
 from utils.results.wording import count, duration, percent, shortened
@@ -58,7 +58,7 @@ def render(template: str, content: Mapping[str, Any]) -> str:
         "percent": percent,
         "shortened": shortened,
         "spelt": _spelt,
-        "with_flags": _with_flags,
+        "with_flags": with_flags,
         "one_flag_a_line": _one_flag_a_line,
     }
     return environment.get_template(template).render(content)
@@ -76,6 +76,7 @@ def _describe(run: RunFiles) -> dict[str, Any]:
         "epochs": count(epoch, "epoch"),
         "verdict": verdict,
         "findings": tell_story(run.history, run.flags, classes=run.resolved.get("classes"), grouped=bool(_groups(run))),
+        "pool": sorted(run.pool, key=_pool_order),
         "pseudo_charts": _marked(pseudo_charts(run.history, run.flags)),
         "facts": _facts(run),
         "command": run.command or _rebuilt_command(run.flags),
@@ -193,6 +194,12 @@ def _groups(run: RunFiles) -> list[list[str]]:
     return sorted((names for names in members.values() if len(names) > 1), key=len, reverse=True)
 
 
+def _pool_order(row: Mapping[str, Any]) -> tuple[bool, float]:
+    """Classes whose pseudo-labels were wrong most often first, then those that got most of them."""
+    guesses, right = row["class_confident"], row["class_right"]
+    return not guesses, -float(guesses) if right is None else right / max(guesses, 1)
+
+
 def _spelt(value: float | None) -> str:
     """A share as a percentage without its sign, a dash where it is undefined."""
     return "\N{EN DASH}" if value is None else f"{100 * value:.1f}"
@@ -203,7 +210,7 @@ def _one_flag_a_line(command: str) -> str:
     return command.replace(" --", " \\\n    --")
 
 
-def _with_flags(sentence: str) -> Markup:
+def with_flags(sentence: str) -> Markup:
     """Set the flags in a sentence, and the number behind each, as code; all else is escaped."""
     parts = re.split(r"(--[a-z][a-z-]*(?: [0-9][0-9.]*(?![0-9.]*[A-Za-z%]))?)", sentence)
     # Every second part is a flag. A full stop behind a number ends the sentence.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from utils.results.run_files import number
+from utils.records.run_files import number
 from utils.results.statistics import wilson_interval
 from utils.results.wording import count, percent
 
@@ -153,7 +153,7 @@ def _group_errors(head: str, record: Mapping[str, Any]) -> list[Finding]:
         return []
     return [
         Finding(
-            f"Of the {_HEADS[head][0]}'s wrong guesses, {percent(share)} named another class of the right label group."
+            f"Of the {_HEADS[head][0]}'s wrong pseudo-labels, {percent(share)} named another class of the right label group."
         )
     ]
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import SemcoError
-from utils.results.methods import backbone, differing_flags, is_supervised, method_name
-from utils.results.published import PublishedFigure, find_published
-from utils.results.run_files import RunFiles, best_epoch, is_run_folder, number, read_run
+from utils.records.methods import backbone, differing_flags, is_supervised, method_name
+from utils.records.published import PublishedFigure, find_published
+from utils.records.run_files import RunFiles, best_epoch, is_run_folder, number, read_run
+from utils.results.predictions import find_predictions
 from utils.results.statistics import paired_difference, wilson_interval
 from utils.results.wording import count, higher, percent
 
@@ -68,7 +69,7 @@ def measured_on(run: RunFiles) -> str:
     """What the validation images are: the dataset's test images, labelled images that were held out, or others."""
     if run.flags["valid_fraction"]:
         return "held-out labelled images"
-    files = table.files if (table := run.predictions()) is not None else ()
+    files = table.files if (table := find_predictions(run.folder)) is not None else ()
     is_test = str(run.resolved.get("validation_source", "")).endswith("/test") or (
         files and files[0].startswith("test/")
     )
@@ -190,7 +191,7 @@ def _against_baseline(run: RunFiles, baseline: RunFiles | None, images: int) -> 
 
 def _paired_interval(run: RunFiles, other: RunFiles, difference: float) -> tuple[float, float] | None:
     """Interval of the difference over the images, percentage points, where both runs' tables hold the same images."""
-    mine, theirs = run.predictions(), other.predictions()
+    mine, theirs = find_predictions(run.folder), find_predictions(other.folder)
     if mine is None or theirs is None or mine.files != theirs.files or len(mine.files) < 2:
         return None
     gained = (mine.class_labels == mine.labels).astype(float) - (theirs.class_labels == theirs.labels)

@@ -57,6 +57,10 @@ def make_run(
         f'"{name.replace(chr(34), chr(34) * 2)}",term {place},edit1,{place // 2}' for place, name in enumerate(names)
     ]
     (folder / "label_groups.csv").write_text("\n".join(["class,term,rule,group", *lines]) + "\n", encoding="utf-8")
+    if with_tables and pseudo:
+        (folder / "pool_per_class.json").write_text(
+            json.dumps([_pool_row(name, place) for place, name in enumerate(names)])
+        )
     if with_tables:
         _write_tables(folder, names, images, accuracy, np.random.default_rng(seed))
     return folder
@@ -113,6 +117,11 @@ def _record(epoch: int, epochs: int, accuracy: float, *, pseudo: bool) -> dict:
             }  # fmt: skip
         record |= {"pseudo_agreement": 0.8, "pseudo_images": 5000}
     return record
+
+
+def _pool_row(name: str, place: int) -> dict:
+    guesses = {"class_confident": 10 + place, "class_right": 10, "emb_confident": 0, "emb_right": 0}
+    return {"class": name, "images": 20, **guesses}
 
 
 def _write_tables(folder: Path, names, images: int, accuracy: float, rng) -> None:

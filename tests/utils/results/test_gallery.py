@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.utils.results.made_runs import make_images, make_run
+from utils.records.run_files import read_run
 from utils.results.gallery import label_map, make_galleries, read_thumbnail
-from utils.results.run_files import read_run
+from utils.results.predictions import find_predictions
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def run(tmp_path):
 
 def test_mistakes_and_doubts(run):
     read = read_run(run)
-    table, galleries = read.predictions(), make_galleries(read)
+    table, galleries = find_predictions(read.folder), make_galleries(read)
     assert [gallery.title for gallery in galleries] == ["Most confident mistakes", "Least certain", "Label these next"]
     first = galleries[0].pictures[0]
     wrong = table.predicted != table.labels
@@ -29,7 +30,7 @@ def test_mistakes_and_doubts(run):
     assert (first.file, first.predicted) == (table.files[worst], table.class_names[table.predicted[worst]])
     assert all(picture.label != picture.predicted for picture in galleries[0].pictures)
     assert galleries[1].pictures[0].file == table.files[int(table.margins.argmin())]
-    pool = read.pool()
+    pool = find_predictions(read.folder, "pool.parquet")
     assert galleries[2].pictures[0].file == pool.files[int(pool.margins.argmin())]
     assert galleries[2].pictures[0].label is None
     shown = {picture.file: picture.source for gallery in galleries for picture in gallery.pictures}
@@ -38,7 +39,7 @@ def test_mistakes_and_doubts(run):
 
 def test_without_embedding_head_the_class_head_alone_is_asked(tmp_path):
     read = read_run(make_run(tmp_path / "run", images=60, lambda_emb=0.0))
-    table, gallery = read.predictions(), make_galleries(read)[0]
+    table, gallery = find_predictions(read.folder), make_galleries(read)[0]
     said = {picture.file: picture.predicted for picture in gallery.pictures}
     asked = dict(zip(table.files, table.class_labels, strict=True))
     assert all(predicted == table.class_names[asked[file]] for file, predicted in said.items())

@@ -9,7 +9,7 @@ import pytest
 from tests.utils.results.browser import CHROMIUM, console_lines, measure
 from tests.utils.results.made_runs import HOSTILE, make_images, make_run
 from utils.errors import SemcoError
-from utils.results.report import render, write_report
+from utils.results.report import with_flags, write_report
 
 SECTIONS = [
     "verdict", "pseudo", "run", "curves", "classes", "confusion", "heads", "calibration", "pictures", "labels", "predict",
@@ -78,7 +78,6 @@ def test_hostile_names_stay_text(tmp_path):
     assert not any(attributes.get("src", "") == "x" for _, attributes in page.tags)
     for name in HOSTILE:
         assert name[:30] in page.text
-    assert "49" not in re.findall(r"\{\{ 7 \* 7 \}\}|\b49\b(?=,? called)", page.text)
 
 
 def test_old_and_unfinished_runs_have_a_report(tmp_path):
@@ -155,15 +154,9 @@ def test_a_full_disk_leaves_no_half_report(tmp_path, small_disk):
 
 
 def test_flags_in_sentences_are_code():
-    verdict = {"sentences": ["Train with --lam-u 0 --thr-emb 0.7. <b>", "--thr 3x"]}
-    from utils.results.report import _with_flags
-
-    assert (
-        _with_flags(verdict["sentences"][0])
-        == "Train with <code>--lam-u 0</code> <code>--thr-emb 0.7</code>. &lt;b&gt;"
-    )
-    assert "<code>--thr</code> 3x" in _with_flags(verdict["sentences"][1])
-    assert callable(render)
+    marked = with_flags("Train with --lam-u 0 --thr-emb 0.7. <b>")
+    assert marked == "Train with <code>--lam-u 0</code> <code>--thr-emb 0.7</code>. &lt;b&gt;"
+    assert with_flags("--thr 3x") == "<code>--thr</code> 3x"
 
 
 @needs_browser

@@ -6,8 +6,8 @@ import pytest
 
 from tests.utils.results.made_runs import make_run, write_history
 from utils.errors import SemcoError
-from utils.results.published import read_published
-from utils.results.run_files import read_run
+from utils.records.published import read_published
+from utils.records.run_files import read_run
 from utils.results.verdict import find_supervised, judge, measured_on
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from utils.flags.config import Config
-from utils.results.methods import backbone, changed_flags, differing_flags, method_name, science_flags, spell_flag
+from utils.records.methods import backbone, changed_flags, differing_flags, method_name, science_flags, spell_flag
 
 DEFAULT = Config().as_json()
 

@@ -13,7 +13,6 @@ from typing import Any
 from utils.errors import SemcoError
 from utils.files.tables import read_text
 from utils.flags.config import Config
-from utils.results.predictions import PredictionTable, read_predictions
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class RunFiles:
     """The small files of a run folder.
 
     `flags`: every flag, those that the run's program did not know yet with their defaults; `resolved`: what was decided
-    from them; `history`: one record per epoch; `summary`, `evaluation`: None where the run did not get that far.
+    from them; `history`: one record per epoch; `summary`, `evaluation`: None where the run did not get that far;
+    `pool`: per class, what the newest pseudo-labels were (pool_per_class.json).
     """
 
     folder: Path
@@ -43,6 +43,7 @@ class RunFiles:
     summary: Mapping[str, Any] | None
     evaluation: Mapping[str, Any] | None
     labels: tuple[LabelRow, ...]
+    pool: tuple[Mapping[str, Any], ...]
 
     @property
     def is_complete(self) -> bool:
@@ -53,14 +54,6 @@ class RunFiles:
     def name(self) -> str:
         """The folder as people know it: dataset, labels, time and seed."""
         return "/".join(self.folder.resolve().parts[-3:])
-
-    def predictions(self) -> PredictionTable | None:
-        """The predictions of all validation images, if the run wrote them."""
-        return _read_table(self.folder / "predictions.parquet")
-
-    def pool(self) -> PredictionTable | None:
-        """The predictions of unlabelled images, if the run wrote them."""
-        return _read_table(self.folder / "pool.parquet")
 
 
 def is_run_folder(folder: Path) -> bool:
@@ -93,6 +86,7 @@ def read_run(folder: Path) -> RunFiles:
         summary=_read_optional(folder / "summary.json"),
         evaluation=_read_optional(folder / "evaluation.json"),
         labels=_read_labels(folder / "label_groups.csv"),
+        pool=_read_pool(folder / "pool_per_class.json"),
     )
 
 
@@ -132,11 +126,15 @@ def number(record: Mapping[str, Any] | None, name: str) -> float | None:
     return float(value)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Any:
     try:
-        content = json.loads(read_text(path))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise SemcoError(f"{path} is no JSON ({error}): restore it, or name another run") from error
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
     if not isinstance(content, dict):
         raise SemcoError(f"{path}: expected a JSON object, found {type(content).__name__}; restore it")
     return content
@@ -171,5 +169,11 @@ def _read_labels(path: Path) -> tuple[LabelRow, ...]:
         raise SemcoError(f"{path} is no table of class, term, rule, group ({error}): restore it") from error
 
 
-def _read_table(path: Path) -> PredictionTable | None:
-    return read_predictions(path) if path.exists() else None
+def _read_pool(path: Path) -> tuple[dict[str, Any], ...]:
+    if not path.exists():
+        return ()
+    rows = _read_json(path)
+    wanted = {"class", "images", *(f"{head}_{what}" for head in ("class", "emb") for what in ("confident", "right"))}
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and wanted <= row.keys() for row in rows):
+        raise SemcoError(f"{path}: expected a list with {', '.join(sorted(wanted))} of each class; restore it")
+    return tuple(rows)

@@ -3,7 +3,7 @@
 import pytest
 
 from utils.errors import SemcoError
-from utils.results.published import PUBLISHED, find_published, read_published
+from utils.records.published import PUBLISHED, find_published, read_published
 
 
 def test_the_projects_own_table():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.utils.results.made_runs import make_run
 from utils.errors import SemcoError
-from utils.results.run_files import best_epoch, find_runs, number, read_run
+from utils.records.run_files import best_epoch, find_runs, number, read_run
 
 
 def test_a_run_is_read_with_all_flags(tmp_path):
@@ -28,7 +28,7 @@ def test_an_old_run_lacks_files_and_flags(tmp_path):
     run = read_run(folder)
     assert run.flags["on_nan"] == "stop"
     assert not run.is_complete
-    assert (run.history, run.labels, run.evaluation, run.predictions(), run.pool()) == ((), (), None, None, None)
+    assert (run.history, run.labels, run.evaluation, run.pool) == ((), (), None, ())
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,11 @@ def test_an_old_run_lacks_files_and_flags(tmp_path):
         ("metrics.jsonl", '{"epoch": 1}\n{}', r"metrics\.jsonl, line 2: expected an object with an epoch"),
         ("summary.json", "nonsense", r"summary\.json is no JSON"),
         ("evaluation.json", "[" * 100_000, r"evaluation\.json is no JSON"),
+        (
+            "pool_per_class.json",
+            '[{"class": "a"}]',
+            r"pool_per_class\.json: expected a list with class, class_confident",
+        ),
         ("label_groups.csv", "a,b\n1,2\n", r"label_groups\.csv is no table of class, term, rule, group"),
     ],
 )
