@@ -8,7 +8,8 @@ from utils.flags.config import Config, flag_of
 # Where, how fast and how often a run was made, and where its files were: never what it computes.
 _MACHINE = {
     "output_dir", "preview", "resume", "checkpoint_minutes", "device", "parallel", "num_workers_per_gpu", "cache_imgs",
-    "data_device", "cuda_graph", "compile", "progress_bar", "on_nan", "nan_limit", "amp", "amp_backend", "amp_dtype",
+    "data_device", "cuda_graph", "compile", "progress_bar", "diagnose_images", "on_nan", "nan_limit",
+    "amp", "amp_backend", "amp_dtype",
     "dataset_path", "train_split_pickle", "valid_split_pickle", "classes_pickle",
 }  # fmt: skip
 # Files that may be anywhere; their names say which they are.

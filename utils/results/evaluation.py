@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from utils.results.predictions import UNKNOWN, Predictions, rank
+from utils.results.pseudo_labels import CALIBRATION_BINS, calibration_bins, calibration_error
 from utils.results.statistics import wilson_interval
 
 HEADS = ("class", "embedding", "combined")
-_BINS = 15
 _STEPS = 20
 
 
@@ -78,7 +78,7 @@ def _evaluate_head(probabilities: np.ndarray, labels: np.ndarray, groups: np.nda
 
 
 def calibration(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    """Compare confidence with accuracy in 15 bins of equal width, each open below and closed above.
+    """Compare confidence with accuracy in the bins of `calibration_error`.
 
     Args:
         confidence, right: float64 and bool (N,).
@@ -87,23 +87,21 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
         The expected calibration error, the mean confidence, and of each bin that holds images its bounds, count, mean
         confidence and accuracy.
     """
-    edges = np.linspace(0, 1, _BINS + 1)
-    places = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
-    bins, error = [], 0.0
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    places = calibration_bins(confidence)
+    bins = []
     for place in np.unique(places):
         inside = places == place
-        mean, accuracy = float(confidence[inside].mean()), float(right[inside].mean())
-        error += inside.sum() / len(right) * abs(mean - accuracy)
         bins.append(
             {
                 "low": float(edges[place]),
                 "high": float(edges[place + 1]),
                 "images": int(inside.sum()),
-                "confidence": mean,
-                "accuracy": accuracy,
+                "confidence": float(confidence[inside].mean()),
+                "accuracy": float(right[inside].mean()),
             }
         )
-    return {"error": float(error), "mean_confidence": float(confidence.mean()), "bins": bins}
+    return {"error": calibration_error(confidence, right), "mean_confidence": float(confidence.mean()), "bins": bins}
 
 
 def accuracy_by_coverage(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, float]]:

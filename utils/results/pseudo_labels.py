@@ -8,7 +8,7 @@ import numpy as np
 
 from utils.results.predictions import UNKNOWN
 
-_BINS = 15
+CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,13 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
     """
     if not len(right):
         return np.nan
-    bins = np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)
-    gaps = np.bincount(bins, weights=right.astype(np.float64) - probabilities, minlength=_BINS)
+    gaps = np.bincount(calibration_bins(probabilities), weights=right.astype(np.float64) - probabilities)
     return float(np.abs(gaps).sum() / len(right))
+
+
+def calibration_bins(probabilities: np.ndarray) -> np.ndarray:
+    """Return the bin of each probability, int64 (N,): bins of equal width, closed below, the last one also above."""
+    return np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
 
 
 def _mean(values: np.ndarray) -> float:

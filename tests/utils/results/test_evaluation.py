@@ -70,12 +70,12 @@ def test_agreement_of_the_heads(evaluation):
     assert agreement["both_wrong_different"] == 0
 
 
-def test_calibration_in_bins_closed_above():
+def test_calibration_in_bins_closed_below():
     found = calibration(np.array([0.5, 0.55, 0.8, 0.8]), np.array([True, False, True, True]))
-    # Bins (7/15, 8/15], (8/15, 9/15], (11/15, 12/15]: 0.25 * 0.5 + 0.25 * 0.55 + 0.5 * 0.2
+    # Bins [7/15, 8/15), [8/15, 9/15), [12/15, 13/15): 0.25 * 0.5 + 0.25 * 0.55 + 0.5 * 0.2
     assert found["error"] == pytest.approx(0.3625)
     assert [part["images"] for part in found["bins"]] == [1, 1, 2]
-    assert found["bins"][2]["high"] == pytest.approx(0.8)
+    assert found["bins"][2]["low"] == pytest.approx(0.8)
     assert found["mean_confidence"] == pytest.approx(0.6625)
 
 

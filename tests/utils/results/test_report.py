@@ -92,6 +92,18 @@ def test_old_and_unfinished_runs_have_a_report(tmp_path):
         assert text in page.text
 
 
+def test_guesses_per_class_are_listed_the_least_reliable_first(tmp_path):
+    folder = make_run(tmp_path / "run")
+    page = _report(folder)
+    table = page.text.split("Confident guesses per class")[1]
+    assert re.findall(r"class \d", table)[:2] == ["class 9", "class 8"]
+    assert "52.6" in table  # 10 of 19
+    rows = json.loads((folder / "pool_per_class.json").read_text())
+    unknown = [{**row, "images": None, "class_right": None, "emb_right": None} for row in rows]
+    (folder / "pool_per_class.json").write_text(json.dumps(unknown))
+    assert re.findall(r"class \d", _report(folder).text.split("Confident guesses per class")[1])[0] == "class 9"
+
+
 def test_a_run_of_the_class_head_alone(tmp_path):
     page = _report(make_run(tmp_path / "run", lambda_emb=0.0))
     assert "The embedding head was not trained, so there is nothing to agree with." in page.text
