@@ -164,9 +164,16 @@ def _read_labels(path: Path) -> tuple[LabelRow, ...]:
         return ()
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
-        return tuple(LabelRow(row["class"], row["term"], row["rule"], row["group"]) for row in rows)
-    except (csv.Error, KeyError) as error:
+        return tuple(
+            LabelRow(_as_written(row["class"]), _as_written(row["term"]), row["rule"], row["group"]) for row in rows
+        )
+    except (csv.Error, KeyError, TypeError) as error:
         raise SemcoError(f"{path} is no table of class, term, rule, group ({error}): restore it") from error
+
+
+def _as_written(cell: str) -> str:
+    """Take off the apostrophe that keeps spreadsheets from reading a name as a formula."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
 def _read_pool(path: Path) -> tuple[dict[str, Any], ...]:

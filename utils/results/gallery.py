@@ -1,5 +1,6 @@
 """The report's pictures: mistakes, doubts, and the images that a label would help with most."""
 
+import posixpath
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -131,6 +132,8 @@ def read_thumbnail(root: Path, file: str) -> tuple[str | None, bool]:
     Returns:
         A data URI, None when there is no such image or it cannot be decoded; whether it is so small that pixels show.
     """
+    # Images in unlabelled/ are named by their way from train/.
+    file = posixpath.normpath(file)
     if path_fault(file):
         return None, False
     try:

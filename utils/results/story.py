@@ -11,7 +11,8 @@ from utils.results.wording import count, percent
 # Fewer confident guesses than this say nothing of their precision without an interval; per class, of how they spread.
 _FEW_GUESSES, _FEW_PER_CLASS = 100, 5
 _NEVER, _OFTEN = 0.005, 0.10
-_FALLING = 0.03
+_FALLING, _FALLEN = 0.03, 0.8
+_GOOD, _POOR = 0.9, 0.7
 _COLLAPSED, _UNEVEN = 0.8, 0.4
 _HEADS = {"class": ("class head", "mask_rate", "thr"), "emb": ("embedding head", "emb_mask_rate", "thr_emb")}
 
@@ -108,10 +109,13 @@ def _precision(head: str, history: Sequence[Mapping[str, Any]]) -> list[Finding]
             Finding(
                 f"{text}, down from {percent(peak)} in epoch {peak_record['epoch']}: as it became confident of more images, more "
                 "of its pseudo-labels were wrong, and it learnt from them.",
-                "alarm" if last < 0.8 else "plain",
+                "alarm" if last < _FALLEN else "plain",
             )
         ]
-    return [Finding(f"{text}.", "good" if last >= 0.9 else "plain" if last >= 0.7 else "alarm")]
+    if last < _POOR:
+        flag = "--" + _HEADS[head][2].replace("_", "-")
+        return [Finding(f"{text}: many of them teach a wrong class. A higher {flag} lets fewer pass.", "alarm")]
+    return [Finding(f"{text}.", "good" if last >= _GOOD else "plain")]
 
 
 def _spread(head: str, record: Mapping[str, Any], classes: int | None) -> list[Finding]:

@@ -46,6 +46,11 @@ def test_an_old_run_lacks_files_and_flags(tmp_path):
             '[{"class": "a"}]',
             r"pool_per_class\.json: expected a list with class, class_confident",
         ),
+        (
+            "label_groups.csv",
+            "class,term,rule,group\nonly one\n",
+            r"label_groups\.csv is no table of class, term, rule, group",
+        ),
         ("label_groups.csv", "a,b\n1,2\n", r"label_groups\.csv is no table of class, term, rule, group"),
     ],
 )
@@ -54,6 +59,12 @@ def test_a_damaged_file_is_named(tmp_path, name, text, message):
     (folder / name).write_text(text)
     with pytest.raises(SemcoError, match=message):
         read_run(folder)
+
+
+def test_names_that_spreadsheets_would_calculate_are_as_they_were(tmp_path):
+    folder = make_run(tmp_path / "run", with_tables=False)
+    (folder / "label_groups.csv").write_text("class,term,rule,group\n'=1+1,'-x,exact,0\n'tis,y,exact,1\n")
+    assert [(row.name, row.term) for row in read_run(folder).labels] == [("=1+1", "-x"), ("'tis", "y")]
 
 
 def test_runs_are_found_below_a_folder(tmp_path):

@@ -52,7 +52,7 @@ def test_thumbnails_are_small(tmp_path):
     assert source.startswith("data:image/jpeg;base64,")
     assert not is_small
     assert Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).size == (224, 75)
-    source, is_small = read_thumbnail(tmp_path, "small.png")
+    source, is_small = read_thumbnail(tmp_path, "train/../small.png")
     assert source.startswith("data:image/png;base64,")
     assert is_small
 

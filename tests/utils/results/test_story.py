@@ -51,6 +51,21 @@ def test_precision_that_falls_is_an_alarm_and_one_of_few_guesses_has_an_interval
     assert "only 20 guesses in the sample: 95% interval 29.9% to 70.1%" in _story(few)[0][1]
 
 
+def test_marks_of_precision():
+    def marks(precision):
+        history = _epochs(pseudo_emb_coverage=[0.5], pseudo_emb_precision=[precision], pseudo_images=[2000])
+        found = tell_story(history, FLAGS, classes=10)
+        return [(one.tone, one.text) for one in found if "were right" in one.text]
+
+    assert marks(0.95) == [("good", "Of the embedding head's confident guesses, 95.0% were right in epoch 1.")]
+    assert marks(0.8)[0][0] == "plain"
+    assert marks(0.6)[0][0] == "alarm"
+    assert (
+        "60.0% were right in epoch 1: many of them teach a wrong class. A higher --thr-emb lets fewer pass."
+        in marks(0.6)[0][1]
+    )
+
+
 def test_a_peak_of_a_few_early_guesses_is_no_height_to_fall_from():
     history = _epochs(
         pseudo_class_coverage=[0.001, 0.8], pseudo_class_precision=[1.0, 0.92], pseudo_images=[2000, 2000]
