@@ -45,11 +45,12 @@ def read_published(path: Path = PUBLISHED) -> list[PublishedFigure]:
 
 def find_published(figures: list[PublishedFigure], *, dataset: str, labels: int) -> list[PublishedFigure]:
     """The figures for this dataset and number of labels, SemCo's first; a subset of a dataset is another dataset."""
-    same = [figure for figure in figures if figure.dataset == _plain(dataset) and figure.labels == labels]
+    same = [figure for figure in figures if figure.dataset == plain_name(dataset) and figure.labels == labels]
     return sorted(same, key=lambda figure: (figure.method != "SemCo", figure.method != "supervised"))
 
 
-def _plain(dataset: str) -> str:
+def plain_name(dataset: str) -> str:
+    """The dataset's name as the table of published figures writes it."""
     return dataset.lower().replace("-", "_")
 
 

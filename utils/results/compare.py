@@ -226,7 +226,7 @@ def _warnings(
     notes = []
     for dataset, labels in sorted({(variant.dataset, variant.labels) for variant in variants}):
         task = [variant for variant in variants if (variant.dataset, variant.labels) == (dataset, labels)]
-        theirs = [figure for figure in published if (figure.dataset, figure.labels) == (dataset, labels)]
+        theirs = find_published(list(published), dataset=dataset, labels=labels)
         where = f"{dataset} with {labels} labels"
         networks = {variant.backbone for variant in task} | {figure.backbone or "not stated" for figure in theirs}
         if len(networks) > 1:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 
-from utils.records.published import PublishedFigure
+from utils.records.published import PublishedFigure, plain_name
 from utils.results.compare import METRICS, STATISTICS, Comparison, Pair, Variant
 
 _HEADINGS = ("dataset", "labels", "method", "network", "steps", "n", "accuracy, %", "seeds")
@@ -18,20 +18,23 @@ def format_comparison(comparison: Comparison, form: str) -> str:
 
 
 def comparison_rows(comparison: Comparison) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """The cells of both tables, as texts: the variants with the published figures, and the pairs."""
-    rows = [_variant_row(variant) for variant in comparison.variants]
-    rows += [_published_row(figure) for figure in comparison.published]
-    return rows, [_pair_row(pair) for pair in comparison.pairs]
+    """The cells of both tables, as texts: the variants, each task's published figures behind its own, and the pairs."""
+    rows = [((one.dataset, one.labels), _variant_row(one)) for one in comparison.variants]
+    # A dataset may be written in another way there: mini-imagenet, mini_imagenet.
+    rows += [((figure.dataset, figure.labels), _published_row(figure)) for figure in comparison.published]
+    rows.sort(key=lambda row: (plain_name(row[0][0]), row[0][1]))
+    return [cells for _, cells in rows], [_pair_row(pair) for pair in comparison.pairs]
 
 
 def caption(comparison: Comparison) -> str:
     """What the table's figures are."""
-    return f"{METRICS[comparison.metric]}, {STATISTICS[comparison.statistic]}; mean ± standard deviation (n {_MINUS} 1)"
+    text = f"{METRICS[comparison.metric]}, {STATISTICS[comparison.statistic]}; mean ± standard deviation (n {_MINUS} 1)"
+    return text[0].upper() + text[1:]
 
 
 def _to_markdown(comparison: Comparison) -> str:
     rows, pairs = comparison_rows(comparison)
-    parts = [caption(comparison).capitalize() + ".", _markdown_table(_HEADINGS, rows)]
+    parts = [caption(comparison) + ".", _markdown_table(_HEADINGS, rows)]
     if pairs:
         parts += [
             "Paired differences, on the splits and seeds that both have, with Student's interval:",

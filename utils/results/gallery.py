@@ -55,16 +55,16 @@ def make_galleries(run: RunFiles) -> list[Gallery]:
     if (table := find_predictions(run.folder)) is not None:
         sure = _View(table, uses_both)
         note = f"Validation images that {who} got wrong with the highest confidence. Some may be mislabelled."
-        galleries.append(_gallery("Most confident mistakes", note, sure.mistakes(16), sure, root))
+        galleries.append(_gallery("Most confident mistakes", note, sure.mistakes(14), sure, root))
         note = "Validation images whose two most probable classes lie closest together."
-        galleries.append(_gallery("Least certain", note, sure.uncertain(16), sure, root))
+        galleries.append(_gallery("Least certain", note, sure.uncertain(14), sure, root))
     if (pool := find_predictions(run.folder, "pool.parquet")) is not None:
         sure = _View(pool, uses_both)
         note = (
             "Unlabelled images with the smallest margin between the two most probable classes: labelling these should teach "
             "the network most."
         )
-        galleries.append(_gallery("Label these next", note, sure.uncertain(24), sure, root))
+        galleries.append(_gallery("Label these next", note, sure.uncertain(21), sure, root))
     return [gallery for gallery in galleries if gallery.pictures]
 
 

@@ -91,6 +91,8 @@ def test_published_figures_warn_of_mixed_statistics(tmp_path):
     folder = make_run(tmp_path / "run", dataset_name="cifar100", with_tables=False, resolved={"labelled_images": 10000})
     found = compare_runs([folder], with_published=True)
     assert "SemCo, published, mu 7 (statistic not stated)" in format_comparison(found, "markdown")
+    rows = [line.split("|")[3].strip() for line in format_comparison(found, "markdown").splitlines()[4:8]]
+    assert rows[:2] == ["SemCo", "SemCo, published, mu 7 (statistic not stated)"]
     notes = " ".join(found.notes)
     assert "published figures are of other statistics (best, not stated) than these runs' (last)" in notes
     assert "networks differ (WRN-28-2, not stated)" in notes

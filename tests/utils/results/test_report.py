@@ -51,7 +51,7 @@ def test_sections_in_their_order(tmp_path):
     ):
         assert text in page.text
     assert page.text.count("term 1") >= 1
-    assert sum(tag == "img" for tag, _ in page.tags) == 16 + 16 + 24
+    assert sum(tag == "img" for tag, _ in page.tags) == 14 + 14 + 21
     assert len(page.ids()) == len(set(page.ids()))
 
 
