@@ -1,7 +1,7 @@
 """Train SemCo from the command line: `python run_semco.py --help`.
 
 `main` and `attempt` are the program's frame: arguments, exit code, one process or several. `train` is the whole run, top to
-bottom: arguments -> Config -> data chain and label chain -> epochs -> run folder -> pictures.
+bottom: arguments -> Config -> data chain and label chain -> epochs -> run folder -> report.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ def train(config: Config, request: StopRequest) -> None:
     # Imported once the arguments are known to be right: --help and mistakes answer at once, and so do the processes that
     # decode images, which import this module again.
     from loaders.feed import Feed, check_plan_fits
-    from loaders.training_data import describe_data, open_training_data, select_images
+    from loaders.training_data import describe_data, file_names, open_training_data, select_images
     from models.assemble import build_network, build_trainer, check_machine, starts_pretrained
     from models.step.tally import NotFiniteError
     from utils.labels.semantics import describe_labels
@@ -140,10 +140,19 @@ def train(config: Config, request: StopRequest) -> None:
             except NotFiniteError as error:
                 raise SemcoError(f"{error}; {folder.last_checkpoint()}") from error
 
-            # What the run came to.
+            # What the run came to, and why.
             LOGGER.info("\n%s", format_summary(history.records, history.best_epoch))
             folder.write_summary(history.records, history.best_epoch)
+            if world.is_main:
+                answers = trainer.predict(
+                    feed.validation(shared=False), ids=file_names(selection.validation.index, data.validation_rows)
+                )
+                folder.write_evaluation(answers, semantics)
+                if config.diagnose_images and len(selection.unlabelled):
+                    sample = feed.pool_sample(config.diagnose_images)
+                    folder.write_pool(trainer.predict(sample, ids=file_names(selection.train, sample.rows)), semantics)
             folder.draw_pictures(semantics)
+            folder.write_report()
 
 
 def preview(config, selection, semantics, data, feed, trainer) -> None:

@@ -173,6 +173,11 @@ class PoolBatches:
     normalise: Normalise
     device: torch.device
 
+    @property
+    def rows(self) -> Tensor:
+        """Rows of the store, int64 (n,)."""
+        return self.crops.image
+
     def __len__(self) -> int:
         return len(self.labels)
 

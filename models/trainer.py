@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from models.history import History
 from models.label_guessor import LabelGuessor
 from models.losses import LossParts, co_training_loss, supervised_loss
 from models.networks.two_head import NetOutput
+from models.predict import predict
 from models.state import capture_state, restore_state
 from models.step.cuda_graph import CapturedStep
 from models.step.ema import ModelEma
@@ -25,6 +26,7 @@ from models.step.optimizer import set_learning_rate
 from models.step.precision import Precision
 from models.step.tally import Tally
 from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
+from utils.results.predictions import Predictions
 from utils.results.pseudo_labels import PoolGuesses
 from utils.schedule import Schedule
 
@@ -186,6 +188,10 @@ class Trainer:
     def guess_pool(self, batches: Iterable) -> PoolGuesses:
         """Guess the labels of unlabelled images as a step would, see `models.diagnose`; nothing is learnt from them."""
         return guess_pool(self.model, self.guessor, batches, thr=self.method.thr, forward=self.precision.forward)
+
+    def predict(self, batches: Iterable, *, ids: Sequence[str]) -> Predictions:
+        """Collect the averaged model's answers for every image of `batches`, see `models.predict`."""
+        return predict(self.ema.module, self.guessor, batches, ids=ids, forward=self.precision.forward)
 
     def finish_epoch(self, *figures: dict[str, Any]) -> None:
         """Count the unfinished epoch as finished; `figures` together are its record."""

@@ -82,3 +82,4 @@ def tiny_dataset(tmp_path_factory) -> Path:
 def no_pictures(monkeypatch):
     """Spare tests of the way to a run the second that its pictures take."""
     monkeypatch.setattr("utils.run.folder.RunFolder.draw_pictures", lambda *_: None)
+    monkeypatch.setattr("utils.run.folder.RunFolder.write_report", lambda *_: None)

@@ -28,6 +28,7 @@ def test_the_run_folder_and_its_pictures(tiny_dataset, tmp_path, monkeypatch, ca
     expected = {
         "config.json", "train.log", "metrics.jsonl", "label_groups.csv", "last.pth", "best.pth", "summary.json",
         "learning_curves.png", "label_groups.png", "tensorboard", "previous.pth", ".lock", "pool_per_class.json",
+        "evaluation.json", "predictions.parquet", "pool.parquet", "report.html",
     }  # fmt: skip
     assert {entry.name for entry in folder.iterdir()} == expected
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

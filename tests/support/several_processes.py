@@ -103,7 +103,7 @@ def _run(plan: dict[str, str | int], flags: list[str]) -> int:
         torch.save(weights, output / f"rank{rank}.pth")
 
     Trainer.train_step, Trainer.finish_epoch = step_and_act, finish_and_keep
-    RunFolder.draw_pictures = lambda *_: None
+    RunFolder.draw_pictures = RunFolder.write_report = lambda *_: None
     return run_semco.main(flags)
 
 

@@ -1,5 +1,6 @@
 """The run folder: configuration, label groups, metrics, log, TensorBoard events, checkpoints, pictures."""
 
+import contextlib
 import datetime
 import functools
 import json
@@ -8,7 +9,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from utils.flags.config import Config
 from utils.labels.semantics import LabelSemantics
 from utils.labels.table import write_label_groups
 from utils.metrics import summarise
+from utils.results.predictions import Predictions, write_predictions
 from utils.results.pseudo_labels import PoolGuesses, count_per_class
 from utils.run.checkpoint import BEST, LAST, PREVIOUS, save_checkpoint
 from utils.run.environment import environment
@@ -124,6 +126,22 @@ class RunFolder:
         """Write summary.json: last epoch, best epoch, median of the last 20."""
         self._write("summary.json", json.dumps(summarise(history, best_epoch), indent=2) + "\n")
 
+    @_in_writer
+    def write_evaluation(self, predictions: Predictions, semantics: LabelSemantics) -> None:
+        """Write evaluation.json and predictions.parquet: the finished run on every validation image."""
+        from utils.results.evaluation import evaluate_fully  # scikit-learn takes a second to import
+
+        names = [match.label for match in semantics.matches]
+        evaluation = evaluate_fully(predictions, names, semantics.grouping.ids)
+        self._write("evaluation.json", json.dumps(evaluation) + "\n")
+        write_predictions(self.path / "predictions.parquet", predictions, names, semantics.grouping.ids)
+
+    @_in_writer
+    def write_pool(self, predictions: Predictions, semantics: LabelSemantics) -> None:
+        """Write pool.parquet: the same table for a sample of the unlabelled pool."""
+        names = [match.label for match in semantics.matches]
+        write_predictions(self.path / "pool.parquet", predictions, names, semantics.grouping.ids)
+
     def last_checkpoint(self) -> str:
         """Say in words where the newest checkpoint is."""
         if not self._writes:
@@ -133,19 +151,32 @@ class RunFolder:
 
     @_in_writer
     def draw_pictures(self, semantics: LabelSemantics) -> None:
-        """Draw the learning curves and the label groups. A run that is done stays so, whatever becomes of its pictures."""
-        try:
+        """Draw the learning curves and the label groups."""
+        with self._luxury("pictures", "utils.pictures"):
             from utils.pictures.label_map import plot_label_groups
             from utils.pictures.learning_curves import plot_learning_curves
 
             pictures = [plot_learning_curves(self.path), plot_label_groups(self.path, semantics)]
+            LOGGER.info("pictures: %s", ", ".join(str(path) for path in pictures))
+
+    @_in_writer
+    def write_report(self) -> None:
+        """Write report.html, which explains the run."""
+        with self._luxury("report", "utils.results report"):
+            from utils.results.report import write_report
+
+            LOGGER.info("report: %s", write_report(self.path))
+
+    @contextlib.contextmanager
+    def _luxury(self, what: str, command: str) -> Iterator[None]:
+        """Do what a finished run can do without: whatever goes wrong in it is a warning, and the run stays finished."""
+        try:
+            yield
         except Exception as error:
             LOGGER.warning(
-                "no pictures (%s: %s); the run is complete, and python -m utils.pictures %s draws its curves",
-                type(error).__name__, error, self.path,
+                "no %s (%s: %s); the run is finished, and python -m %s %s makes up for it",
+                what, type(error).__name__, error, command, self.path,
             )  # fmt: skip
-        else:
-            LOGGER.info("pictures: %s", ", ".join(str(path) for path in pictures))
 
     def _write_metrics(self, history: list[dict[str, Any]]) -> None:
         self._write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
