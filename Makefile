@@ -4,11 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_ARGS ?=
+# RECIPE, SEEDS: what study trains, and how often.
+RECIPE ?= recipes/cifar100_subset_cpu.flags
+SEEDS ?= 1 2 3
 # ARGS: more flags for the demo's run, or for test-chaos (--kills, --seed, --minutes).
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-data test test-all test-chaos lint bench gpu-check clean
+.PHONY: help demo demo-data study test test-all test-chaos lint bench gpu-check clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +38,9 @@ demo-data: $(VENV)/.installed
 
 demo: demo-data  ## train on the Fashion-MNIST images in demo/, a few minutes on two cores
 	@$(RUN) run_semco.py @demo/demo.flags $(ARGS)
+
+study: $(VENV)/.installed  ## compare SemCo with its ablations and baselines; RECIPE=recipes/NAME.flags SEEDS="1 2 3"
+	@$(RUN) study_semco.py --seeds $(SEEDS) -- @$(RECIPE) $(ARGS)
 
 test: $(VENV)/.installed-dev  ## run all tests but the slow ones
 	@$(RUN) -m pytest -q -m "not slow"

@@ -47,9 +47,8 @@ def main() -> int:
     seed = random.SystemRandom().randrange(2**31) if arguments.seed is None else arguments.seed
     for module in IMPORTED:
         importlib.import_module(module)
-    RunFolder.draw_pictures = RunFolder.write_report = lambda *_: (
-        None
-    )  # most of the time of so short a run, and long after its last checkpoint
+    # Most of the time of so short a run, and long after its last checkpoint.
+    RunFolder.draw_pictures = RunFolder.write_report = lambda *_: None
     with tempfile.TemporaryDirectory(prefix="semco-chaos-") as folder:
         chaos = Chaos(Path(folder), seed=seed, deadline=time.perf_counter() + 60 * arguments.minutes)
         print(f"seed {seed}: {arguments.kills} kills wanted; a run left alone takes {chaos.seconds:.1f} s", flush=True)

@@ -1,0 +1,48 @@
+"""`study_semco.py`: every variant is trained on the same images, nothing twice, and the table compares them."""
+
+import pytest
+
+import study_semco
+from tests.support.tiny_runs import TINY
+
+
+def _arguments(root, output, *own):
+    flags = [
+        "--dataset-path", str(root), "--dataset-name", "tiny", "--train-split-pickle", str(root / "split.pkl"),
+        "--word-vec-path", str(root / "vectors.txt"), *TINY, "--n-epoches", "1",
+    ]  # fmt: skip
+    return ["--output-dir", str(output), "--seeds", "1", "--variants", "supervised", "semco", *own, "--", *flags]
+
+
+def test_a_study(tiny_dataset, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert study_semco.main(_arguments(tiny_dataset, tmp_path)) == 0
+    first = capfd.readouterr().out
+    assert "1 of 2: supervised, seed 1: training" in first
+    table = (tmp_path / "study.md").read_text(encoding="utf-8")
+    assert "SemCo" in table
+    assert "supervised" in table
+    assert table in first
+    assert (tmp_path / "study.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    runs = sorted(path.parent for path in tmp_path.rglob("summary.json"))
+    assert len(runs) == 2
+    assert study_semco.main(_arguments(tiny_dataset, tmp_path)) == 0
+    assert capfd.readouterr().out.count("done before") == 2
+    assert sorted(path.parent for path in tmp_path.rglob("summary.json")) == runs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seeds", "1"], "put them behind --"),
+        (["--seeds", "1", "--", "--muu", "3"], "did you mean --mu"),
+        (["--variants", "semko", "--", "--mu", "3"], "semko"),
+        (["--seeds", "1", "--", "--mu", "3"], "--train-split-pickle is missing"),
+    ],
+)
+def test_mistakes_come_before_any_training(tmp_path, capsys, arguments, words):
+    assert study_semco.main(["--output-dir", str(tmp_path / "runs"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
