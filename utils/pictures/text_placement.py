@@ -60,7 +60,6 @@ def place_names(
     reach = max(_DISTANCES) * line_height + sizes.max(0)
     near_points = [_near(points, point, 2 * reach) for point in points]
     near_lines = [lines[_near(lines, point, reach)] for point in points]
-    crowding = np.array([len(found) for found in near_points])
     options = [_boxes_around(point, size, offsets) for point, size in zip(points, sizes, strict=True)]
     fixed = [
         prices
@@ -69,21 +68,36 @@ def place_names(
         + _LEAVES_FRAME * _leaves(own, frame)
         for own, around, on_lines in zip(options, near_points, near_lines, strict=True)
     ]
-    boxes = np.full((len(points), 4), np.inf)
-    stale = np.ones(len(points), dtype=bool)
+    neighbours = [around[around != place] for place, around in enumerate(near_points)]
+    order = np.argsort([-len(around) for around in near_points], kind="stable")
+    return _settle(options, fixed, neighbours, order)
+
+
+def _settle(
+    options: Sequence[np.ndarray], fixed: Sequence[np.ndarray], neighbours: Sequence[np.ndarray], order: Sequence[int]
+) -> np.ndarray:
+    """Choose one of each name's places, in that order and a few rounds over, until no name would move.
+
+    Args:
+        options: boxes (K, 4) for each name; fixed: what each costs (K,), whatever the other names do.
+        neighbours: for each name those that it could touch.
+
+    Returns:
+        Boxes (N, 4).
+    """
+    boxes = np.full((len(options), 4), np.inf)
+    stale = np.ones(len(options), dtype=bool)
     for _ in range(_ROUNDS):
-        for place in np.argsort(-crowding, kind="stable"):
+        for place in order:
             if not stale[place]:
                 continue
             stale[place] = False
-            around = near_points[place]
-            chosen = options[place][
-                (fixed[place] + _price_of_names(options[place], boxes[around[around != place]])).argmin()
-            ]
+            cost = fixed[place] + _price_of_names(options[place], boxes[neighbours[place]])
+            chosen = options[place][cost.argmin()]
             if not np.array_equal(chosen, boxes[place]):
                 boxes[place] = chosen
                 # Nothing else can change the choice of a name.
-                stale[around[around != place]] = True
+                stale[neighbours[place]] = True
         if not stale.any():
             break
     return boxes
