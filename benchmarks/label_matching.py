@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torchvision.models import ResNet50_Weights
@@ -25,12 +24,12 @@ REPETITIONS = 5
 
 
 def imagenet_names() -> list[str]:
-    """The 1,000 class names that torchvision lists."""
+    """Return the 1,000 class names that torchvision lists."""
     return list(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def generated_vocabulary(names: Sequence[str], count: int) -> list[str]:
-    """`count` different pseudo-words and pairs of them, of the lengths that words have, in a random order."""
+    """Make up `count` different pseudo-words and pairs of them, of the lengths that words have, in a random order."""
     rng = np.random.default_rng(0)
     syllables = [
         first + vowel + last for first in "bdfgklmnprstvz" for vowel in "aeiou" for last in ("", "n", "r", "s", "l")
@@ -49,8 +48,8 @@ def generated_vocabulary(names: Sequence[str], count: int) -> list[str]:
     return rng.permutation([*known, *others]).tolist()
 
 
-def measure(names: Sequence[str], vocabulary: Sequence[str]) -> dict[str, Any]:
-    """Median seconds of matching all names, and what the rules found."""
+def measure(names: Sequence[str], vocabulary: Sequence[str]) -> dict[str, float | dict[str, int]]:
+    """Return the median seconds of matching all names, and what the rules found."""
     times = []
     for _ in range(REPETITIONS):
         start = time.perf_counter()

@@ -14,7 +14,8 @@ from utils.labels.preview import describe_preview
 from utils.labels.semantics import LabelSemantics, describe_labels, describe_matches
 from utils.labels.table import format_label_table
 from utils.progress import Progress
-from utils.words.convert import LAYOUTS, convert
+from utils.words.convert import convert
+from utils.words.layouts import LAYOUTS
 from utils.words.word_vectors import open_word_vectors
 
 _SHOWN = 10

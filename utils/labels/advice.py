@@ -57,7 +57,7 @@ def vector_warnings(
     idle = idle_score(vectors, grouping.ids)
     if idle >= config.thr_emb:
         yield (
-            f"these word vectors lie close together: an embedding that knows nothing scores {idle:.2f} and passes "
+            f"these class vectors lie close together: an embedding that knows nothing scores {idle:.2f} and passes "
             f"--thr-emb {config.thr_emb:g}; --thr-emb {(1 + idle) / 2:.2f} keeps such guesses out"
         )
 

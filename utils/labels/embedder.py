@@ -1,4 +1,4 @@
-"""Class names -> vectors by a text encoder, a prior that needs no vocabulary."""
+"""Class names -> vectors of a text encoder: a prior that needs no vocabulary."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def embed_texts(spec: str, texts: Sequence[str]) -> np.ndarray:
         ) from error
     try:
         encoder = SentenceTransformer(model, device="cpu")
-    # What a missing, damaged or unreachable model raises is the package's own affair, and changes with its versions.
+    # What a missing, damaged or unreachable model raises is the package's own business and changes with its versions.
     except Exception as error:
         raise SemcoError(
             f"--label-embedder {spec}: the model cannot be loaded ({type(error).__name__}: {error}); "
@@ -42,5 +42,5 @@ def embed_texts(spec: str, texts: Sequence[str]) -> np.ndarray:
 
 
 def readable(label: str) -> str:
-    """A class name as a person writes it: spaces for underscores."""
+    """Return a class name as a person writes it: spaces for underscores."""
     return re.sub(r"[_\s]+", " ", label).strip()

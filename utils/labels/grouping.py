@@ -76,24 +76,25 @@ def group_labels(vectors: np.ndarray, eps: float | None = None) -> Grouping:
 
 
 def explain_no_effect(vectors: np.ndarray, grouping: Grouping) -> str | None:
-    """Say that grouping changes next to nothing, and which radii would; None where it works or was switched off.
+    """Say that grouping changes little or nothing, and which radii would; None where it works or was switched off.
 
     Args:
         vectors: (C, D), those that were grouped.
     """
     if grouping.shared_count >= 2 or (grouping.eps == 0 and not grouping.degenerated):
         return None
-    why = (
-        f"label grouping with eps {grouping.eps:g} left five groups or fewer: every class is its own group instead"
-        if grouping.degenerated
-        else f"label grouping with eps {grouping.eps:g} has next to no effect: "
-        f"{('no group holds', 'one group holds')[grouping.shared_count]} several classes"
-    )
+    why = f"label grouping with eps {grouping.eps:g} "
+    if grouping.degenerated:
+        why += "left five groups or fewer: every class is its own group instead"
+    elif grouping.shared_count:
+        why += f"has little effect: only one group holds several classes, {np.bincount(grouping.ids).max()} of {len(vectors)}"
+    else:
+        why += "has no effect: no group holds several classes"
     if len(vectors) < _LEAST_CLASSES:
         return f"{why}; it takes {_LEAST_CLASSES} classes or more"
     found = _useful_radii(link_classes(vectors), grouping.count)
     if not found:
-        return f"{why}; no radius gives more of them and more than five groups in all"
+        return f"{why}; no radius gives more such groups without lumping most classes together"
     ways = ", ".join(
         f"--eps {radius:g} would give {len(sizes)} groups, {sum(size > 1 for size in sizes)} of several classes"
         for radius, sizes in found

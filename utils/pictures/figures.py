@@ -15,8 +15,10 @@ from utils.files.atomic import atomic_path
 _wanted = os.environ.pop("MPLBACKEND", None)
 try:
     import matplotlib as mpl
+    from matplotlib import rc_context
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
     from matplotlib.font_manager import fontManager, weight_dict
@@ -27,8 +29,8 @@ finally:
         os.environ["MPLBACKEND"] = _wanted
 
 __all__ = [
-    "Annotation", "Axes", "FT2Font", "Figure", "LineCollection", "drawing", "fontManager",
-    "new_figure", "save_figure", "weight_dict",
+    "Annotation", "Axes", "FT2Font", "Figure", "FigureCanvasSVG", "LineCollection", "drawing", "fontManager",
+    "new_figure", "rc_context", "save_figure", "weight_dict",
 ]  # fmt: skip
 
 _DPI = 130
@@ -44,7 +46,7 @@ def drawing() -> Iterator[None]:
     level = fonts.level
     fonts.setLevel(logging.ERROR)
     try:
-        with mpl.rc_context():
+        with rc_context():
             mpl.rcdefaults()
             yield
     finally:

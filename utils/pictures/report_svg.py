@@ -5,9 +5,7 @@ import re
 from html import escape
 from typing import Any
 
-from matplotlib import rc_context
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+from utils.pictures.figures import Figure, FigureCanvasSVG, rc_context
 
 # Stand-ins that matplotlib draws with; in the SVG each becomes a variable of the page, which knows light, dark and print.
 INK, MUTED, LINE, CLASS, EMB, GREEN, PALE = (f"#0000{place:02x}" for place in range(1, 8))

@@ -60,7 +60,6 @@ def place_names(
     reach = max(_DISTANCES) * line_height + sizes.max(0)
     near_points = [_near(points, point, 2 * reach) for point in points]
     near_lines = [lines[_near(lines, point, reach)] for point in points]
-    crowding = np.array([len(found) for found in near_points])
     options = [_boxes_around(point, size, offsets) for point, size in zip(points, sizes, strict=True)]
     fixed = [
         prices
@@ -69,35 +68,50 @@ def place_names(
         + _LEAVES_FRAME * _leaves(own, frame)
         for own, around, on_lines in zip(options, near_points, near_lines, strict=True)
     ]
-    boxes = np.full((len(points), 4), np.inf)
-    stale = np.ones(len(points), dtype=bool)
+    neighbours = [around[around != place] for place, around in enumerate(near_points)]
+    order = np.argsort([-len(around) for around in near_points], kind="stable")
+    return _settle(options, fixed, neighbours, order)
+
+
+def _settle(
+    options: Sequence[np.ndarray], fixed: Sequence[np.ndarray], neighbours: Sequence[np.ndarray], order: Sequence[int]
+) -> np.ndarray:
+    """Choose one of each name's places, in that order and a few rounds over, until no name would move.
+
+    Args:
+        options: boxes (K, 4) for each name; fixed: what each costs (K,), whatever the other names do.
+        neighbours: for each name those that it could touch.
+
+    Returns:
+        Boxes (N, 4).
+    """
+    boxes = np.full((len(options), 4), np.inf)
+    stale = np.ones(len(options), dtype=bool)
     for _ in range(_ROUNDS):
-        for place in np.argsort(-crowding, kind="stable"):
+        for place in order:
             if not stale[place]:
                 continue
             stale[place] = False
-            around = near_points[place]
-            chosen = options[place][
-                (fixed[place] + _price_of_names(options[place], boxes[around[around != place]])).argmin()
-            ]
+            cost = fixed[place] + _price_of_names(options[place], boxes[neighbours[place]])
+            chosen = options[place][cost.argmin()]
             if not np.array_equal(chosen, boxes[place]):
                 boxes[place] = chosen
                 # Nothing else can change the choice of a name.
-                stale[around[around != place]] = True
+                stale[neighbours[place]] = True
         if not stale.any():
             break
     return boxes
 
 
 def leaders(points: np.ndarray, boxes: np.ndarray, *, longer_than: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (point, nearest place on its box) for the boxes (N, 4) that lie further than that from their point."""
+    """Return (point, nearest place on its box) for the boxes (N, 4) that are further than that from their point."""
     ends = np.clip(points, boxes[:, :2], boxes[:, 2:])
     far = np.linalg.norm(ends - points, axis=1) > longer_than
     return [(point, end) for point, end, is_far in zip(points, ends, far, strict=True) if is_far]
 
 
 def _candidates(line_height: float) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets (K, 2) from a point to the near side of its name, and what each costs; to the right comes cheapest."""
+    """Return offsets (K, 2) from a point to the near side of its name, and what each costs; to the right is cheapest."""
     angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     rays = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     offsets = (line_height * np.array(_DISTANCES)[:, None, None] * rays).reshape(-1, 2)
@@ -106,19 +120,19 @@ def _candidates(line_height: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _near(points: np.ndarray, centre: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Indices of the (M, 2) points within `reach` (2,) of the centre, in x and in y."""
+    """Return the indices of the (M, 2) points within `reach` (2,) of the centre, in x and in y."""
     return np.flatnonzero((np.abs(points - centre) <= reach).all(1))
 
 
 def _boxes_around(point: np.ndarray, size: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Boxes (K, 4) whose near side, or corner for slanting directions, lies at the offsets."""
+    """Return boxes (K, 4) whose near side, or corner for slanting directions, is at the offsets."""
     rays = offsets / np.linalg.norm(offsets, axis=1, keepdims=True)
     centres = point + offsets + 0.5 * size * np.clip(1.5 * rays, -1, 1)
     return np.concatenate([centres - 0.5 * size, centres + 0.5 * size], axis=1)
 
 
 def _price_of_names(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """What each of (K, 4) boxes pays for the (N, 4) others that it shares an area with; endless ones are not there yet."""
+    """Return what each of (K, 4) boxes pays for the (N, 4) others that it overlaps; infinite ones are not placed yet."""
     touching = (others[:, :2] < boxes[:, 2:].max(0)).all(1) & (others[:, 2:] > boxes[:, :2].min(0)).all(1)
     others = others[touching]
     width = np.minimum(boxes[:, 2, None], others[:, 2]) - np.maximum(boxes[:, 0, None], others[:, 0])
@@ -129,7 +143,7 @@ def _price_of_names(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _count_inside(boxes: np.ndarray, points: np.ndarray, *, margin: float) -> np.ndarray:
-    """For each of (K, 4) boxes the number of (M, 2) points in it or within `margin` of it."""
+    """Count for each of (K, 4) boxes the (M, 2) points in it or within `margin` of it."""
     x, y = points.T
     inside = (x > boxes[:, 0, None] - margin) & (x < boxes[:, 2, None] + margin)
     inside &= (y > boxes[:, 1, None] - margin) & (y < boxes[:, 3, None] + margin)
@@ -137,6 +151,6 @@ def _count_inside(boxes: np.ndarray, points: np.ndarray, *, margin: float) -> np
 
 
 def _leaves(boxes: np.ndarray, frame: tuple[float, float, float, float]) -> np.ndarray:
-    """For each of (K, 4) boxes whether it leaves the frame."""
+    """Return for each of (K, 4) boxes whether it leaves the frame."""
     left, bottom, right, top = frame
     return (boxes[:, 0] < left) | (boxes[:, 1] < bottom) | (boxes[:, 2] > right) | (boxes[:, 3] > top)

@@ -1,4 +1,4 @@
-"""Many word vectors, passed on a few thousand at a time."""
+"""Many word vectors, handed over a few thousand at a time."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,14 +25,14 @@ class VectorBlock:
 
 
 def gather_blocks(rows: Iterable[tuple[str, np.ndarray]]) -> Iterator[VectorBlock]:
-    """Stack rows (term, vector (D,)) to blocks."""
+    """Stack rows (term, vector (D,)) into blocks."""
     rows = iter(rows)
     while chunk := list(itertools.islice(rows, _ROWS)):
         yield VectorBlock([term for term, _ in chunk], np.stack([vector for _, vector in chunk]))
 
 
 def check_vectors(vectors: np.ndarray, terms: Sequence[str], path: Path) -> np.ndarray:
-    """Return vectors (n, D), one a term, after a look at each: finite, and of a length to compute with.
+    """Check vectors (n, D), one per term, and return them: each must be finite and of a length that cosines can be computed with.
 
     Raises:
         SemcoError: one is not; the message names its term and `path`.
@@ -54,10 +54,10 @@ def check_vectors(vectors: np.ndarray, terms: Sequence[str], path: Path) -> np.n
 
 
 def as_float32(numbers: Sequence) -> np.ndarray:
-    """Numbers, or their texts, as an array. What is too large becomes infinite, and is refused where it is used.
+    """Return numbers, or their texts, as an array. What is too large becomes infinite, and is refused where it is used.
 
     Raises:
-        TypeError, ValueError, OverflowError: something is no number.
+        TypeError, ValueError, OverflowError: something is not a number.
     """
     with np.errstate(over="ignore"):
         return np.array(numbers, dtype=np.float32)

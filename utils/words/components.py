@@ -13,7 +13,7 @@ class PrincipalComponents:
     """The directions in which vectors vary most.
 
     `mean`: float64 (D,); `axes`: float64 (D, d), orthonormal columns, the largest variance first; `shares`: float64 (d,), the
-    part of the whole variance along each axis.
+    share of the total variance along each axis.
     """
 
     mean: np.ndarray
@@ -21,7 +21,7 @@ class PrincipalComponents:
     shares: np.ndarray
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Coordinates of vectors (n, D) along the axes, from the mean, float32 (n, d)."""
+        """Return the coordinates of vectors (n, D) along the axes, measured from the mean, float32 (n, d)."""
         return ((vectors - self.mean) @ self.axes).astype(np.float32)
 
 
@@ -37,7 +37,7 @@ def fit_components(blocks: Iterable[np.ndarray], count: int) -> PrincipalCompone
     """
     rows, shift, total, products = 0, None, 0.0, 0.0
     for block in blocks:
-        # Counted from a point amid the data, so that no digits are lost where the mean is far from 0.
+        # Measured from a point amid the data, so that no digits are lost where the mean is far from 0.
         shift = block.mean(0, dtype=np.float64) if shift is None else shift
         moved = block - shift
         rows += len(block)

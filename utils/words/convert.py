@@ -1,29 +1,20 @@
 """Word vectors from one file format to another: all or some of the terms, with fewer dimensions if wanted."""
 
-import contextlib
-import csv
-import gzip
-import io
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
 from utils.errors import SemcoError
 from utils.files.atomic import atomic_path
-from utils.files.pickles import dump_large_pickle
 from utils.progress import Progress
 from utils.words.blocks import VectorBlock
 from utils.words.components import PrincipalComponents, fit_components
+from utils.words.layouts import LAYOUTS, PICKLE_INSTEAD, SUFFIXES, Content, resolve_layout
 from utils.words.terms import spell
 from utils.words.word_vectors import WordVectors, open_word_vectors
-
-# 9 significant digits are what a float32 needs to come back the same.
-_NUMBER = "%.9g"
-_PICKLE_INSTEAD = "write a .pkl instead"
 
 
 @dataclass(frozen=True)
@@ -34,16 +25,6 @@ class Converted:
     dim: int
     missing: list[str]
     components: PrincipalComponents | None
-
-
-@dataclass(frozen=True)
-class _Content:
-    """Vectors to be written: `count` terms of `dim` dimensions, a block at a time; to be packed with gzip or not."""
-
-    count: int
-    dim: int
-    blocks: Iterable[VectorBlock]
-    gzipped: bool
 
 
 def convert(
@@ -66,7 +47,7 @@ def convert(
         SemcoError: an unsuitable suffix, vectors that are not finite, no term left, more dimensions than there are, or a term
             that the format cannot hold.
     """
-    write = LAYOUTS[resolve_layout(path, layout)]
+    layout = resolve_layout(path, layout)
     known = set(source.terms)
     wanted = known if terms is None else known.intersection(terms)
     if not wanted:
@@ -81,37 +62,20 @@ def convert(
         components = fit_components((block.vectors for block in blocks("measuring the variance")), dim)
     chosen = _choose(blocks(f"writing {path.name}"), wanted, components)
     written: list[str] = []
-    content = _Content(len(wanted), dim or source.dim, _noting(chosen, written), gzipped=path.suffix.lower() == ".gz")
-    with atomic_path(path) as temporary:
-        try:
-            write(temporary, content)
-        except UnicodeEncodeError as error:
-            raise SemcoError(f"the term {error.object[:50]!r} is not text: {_PICKLE_INSTEAD}") from error
-        _check_readable(temporary, path, written, content.dim)
+    content = Content(len(wanted), dim or source.dim, _noting(chosen, written), gzipped=path.suffix.lower() == ".gz")
+    _write(path, layout, content, written)
     missing = [term for term in dict.fromkeys(terms or ()) if term not in known]
     return Converted(count=content.count, dim=content.dim, missing=missing, components=components)
 
 
-def resolve_layout(path: Path, layout: str) -> str:
-    """Return the layout of a file: as asked for, or the usual one for its suffix.
-
-    Raises:
-        SemcoError: the suffix is unknown, or would make readers take the file for another layout.
-    """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    plain = suffixes[:-1] if suffixes[-1:] == [".gz"] else suffixes
-    usual = _SUFFIXES.get(plain[-1] if plain else "")
-    is_text = usual == "numberbatch"
-    if usual is None or (plain != suffixes and not is_text):
-        known = ", ".join(
-            [*_SUFFIXES, *(f"{suffix}.gz" for suffix, name in _SUFFIXES.items() if name == "numberbatch")]
-        )
-        raise SemcoError(f"{path} does not say in which format to write: let it end in one of {known}")
-    if layout == "auto":
-        return usual
-    if layout != usual and not (is_text and layout in _TEXT_LAYOUTS):
-        raise SemcoError(f"{path} would not be read as {layout}: choose a suffix that suits --format {layout}")
-    return layout
+def _write(path: Path, layout: str, content: Content, written: list[str]) -> None:
+    """Write a file atomically; `written` holds its terms once `content` has been gone through."""
+    with atomic_path(path) as temporary:
+        try:
+            LAYOUTS[layout](temporary, content)
+        except UnicodeEncodeError as error:
+            raise SemcoError(f"the term {error.object[:50]!r} is not text: {PICKLE_INSTEAD}") from error
+        _check_readable(temporary, path, written, content.dim)
 
 
 def _noting(blocks: Iterable[VectorBlock], terms: list[str]) -> Iterator[VectorBlock]:
@@ -128,18 +92,18 @@ def _check_readable(temporary: Path, path: Path, terms: list[str], dim: int) -> 
         SemcoError: a term would be read as another one, or not at all.
     """
     suffix = path.suffix.lower()
-    if _SUFFIXES.get(suffix) == "pickle":
+    if SUFFIXES.get(suffix) == "pickle":
         return  # keeps any text
     try:
         found = open_word_vectors(temporary, suffix=suffix)
     except SemcoError as error:
-        raise SemcoError(f"{path} could not be read again, for a term's sake: {_PICKLE_INSTEAD}") from error
+        raise SemcoError(f"{path} could not be read again, for a term's sake: {PICKLE_INSTEAD}") from error
     expected = list(map(spell, terms)) if suffix == ".csv" else terms
     for term, wanted, read in itertools.zip_longest(terms, expected, found.terms):
         if wanted != read:
-            raise SemcoError(f"{path}: the term {str(term)[:50]!r} would not be read as itself: {_PICKLE_INSTEAD}")
+            raise SemcoError(f"{path}: the term {str(term)[:50]!r} would not be read as itself: {PICKLE_INSTEAD}")
     if found.dim != dim:
-        raise SemcoError(f"{path} would be read with {found.dim} dimensions instead of {dim}: {_PICKLE_INSTEAD}")
+        raise SemcoError(f"{path} would be read with {found.dim} dimensions instead of {dim}: {PICKLE_INSTEAD}")
 
 
 def _checked(block: VectorBlock) -> VectorBlock:
@@ -161,67 +125,3 @@ def _choose(
             yield VectorBlock(
                 [block.terms[row] for row in rows], vectors if components is None else components.project(vectors)
             )
-
-
-def _write_pickle(path: Path, content: _Content) -> None:
-    """Write a dict from term to float32 vector (D,): rows of one matrix, so that half a million need little more than it."""
-    matrix = np.empty((content.count, content.dim), dtype=np.float32)
-    terms: list[str] = []
-    for block in content.blocks:
-        matrix[len(terms) : len(terms) + len(block)] = block.vectors
-        terms += block.terms
-    dump_large_pickle(path, dict(zip(terms, matrix, strict=True)))
-
-
-def _write_csv(path: Path, content: _Content) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        # Not bare numbers: a header of numbers would be taken for a class.
-        writer.writerow(["class", *(f"d{place}" for place in range(1, content.dim + 1))])
-        for term, row in _rows(content):
-            writer.writerow([term, *(_NUMBER % value for value in row)])
-
-
-def _text_writer(*, header: bool, prefix: str = "") -> Callable[..., None]:
-    def write(path: Path, content: _Content) -> None:
-        line = " ".join([_NUMBER] * content.dim)
-        with _open_text(path, gzipped=content.gzipped) as file:
-            if header:
-                file.write(f"{content.count} {content.dim}\n")
-            for term, row in _rows(content):
-                if not term or "\n" in term:
-                    raise SemcoError(f"the term {term!r} cannot stand in a text file: {_PICKLE_INSTEAD}")
-                file.write(f"{prefix}{term} {line % tuple(row)}\n")
-
-    return write
-
-
-def _rows(content: _Content) -> Iterator[tuple[str, list[float]]]:
-    for block in content.blocks:
-        yield from zip(block.terms, block.vectors.tolist(), strict=True)
-
-
-@contextlib.contextmanager
-def _open_text(path: Path, *, gzipped: bool) -> Iterator[TextIO]:
-    if not gzipped:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        return
-    # No name and no time in the file: equal vectors give equal bytes.
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file,
-    ):
-        yield file
-
-
-_SUFFIXES = {
-    ".pkl": "pickle", ".pickle": "pickle", ".p": "pickle", ".csv": "csv", ".txt": "numberbatch", ".vec": "numberbatch",
-}  # fmt: skip
-_TEXT_LAYOUTS = {
-    "numberbatch": _text_writer(header=True),
-    "conceptnet": _text_writer(header=True, prefix="/c/en/"),
-    "glove": _text_writer(header=False),
-}
-LAYOUTS: dict[str, Callable[..., None]] = {"pickle": _write_pickle, "csv": _write_csv, **_TEXT_LAYOUTS}

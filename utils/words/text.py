@@ -110,7 +110,7 @@ class TextVectors:
 
 
 def _plain_term(term: str) -> str | None:
-    """Strip ConceptNet's prefix from an English term; None for a term of another language."""
+    """Strip ConceptNet's prefix from an English term; return None for a term of another language."""
     if not term.startswith(_CONCEPTNET):
         return term
     return term.removeprefix("/c/en/") if term.startswith("/c/en/") else None

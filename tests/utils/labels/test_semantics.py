@@ -189,7 +189,8 @@ def _at_angles(tmp_path, degrees):
         # Pairs 15, 18 and 21 degrees apart, all else 30 or more: cosine distances 0.034, 0.049, 0.066, then 0.13.
         ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0.01"],
          ["no group holds several classes", "--eps 0.05 would give 8 groups, 2 of several classes", "--eps 0.07 would give 7"]),
-        ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0.04"], ["one group holds", "--eps 0.05 would give 8 groups"]),
+        ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0.04"],
+         ["only one group holds several classes, 2 of 10", "--eps 0.05 would give 8 groups"]),
         ([0, 2, 4, 6, 8, 10, 12, 14, 16], ["--eps", "0.5"], ["left five groups or fewer", "no radius gives"]),
         ([0, 90, 180], [], ["no group holds", "it takes 8 classes"]),
         ([0, 15, 60, 78, 130, 151, 200, 240, 280, 320], ["--eps", "0.05"], None),

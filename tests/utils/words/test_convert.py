@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from utils.errors import SemcoError
 from utils.files.pickles import dump_pickle
 from utils.progress import Progress
-from utils.words.convert import LAYOUTS, convert, resolve_layout
+from utils.words.convert import convert
+from utils.words.layouts import LAYOUTS, resolve_layout
 from utils.words.terms import spell
 from utils.words.word_vectors import open_word_vectors
 
