@@ -12,7 +12,7 @@ INK, MUTED, LINE, CLASS, EMB, GREEN, PALE = (f"#0000{place:02x}" for place in ra
 VARIABLES = {
     INK: "--ink", MUTED: "--muted", LINE: "--line", CLASS: "--class", EMB: "--emb", GREEN: "--good", PALE: "--both",
 }  # fmt: skip
-_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "semco", "svg.id": None}
+_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "semco"}
 
 
 def new_chart(width: float = 3.7, height: float = 2.3) -> tuple[Any, Any]:
