@@ -207,7 +207,11 @@ def _spelt(value: float | None) -> str:
 
 def _one_flag_a_line(command: str) -> str:
     """Break a command before its flags, in a way that a shell still reads."""
-    return command.replace(" --", " \\\n    --")
+    try:
+        words = [shlex.quote(word) for word in shlex.split(command)]
+    except ValueError:  # a quote that does not end: what is recorded is shown as it is
+        return command
+    return "".join((" \\\n    " if word.startswith("--") else " ") + word for word in words).strip(" ")
 
 
 def with_flags(sentence: str) -> Markup:

@@ -130,6 +130,17 @@ def test_the_command_and_flags(tmp_path):
         assert "The command was not recorded" not in page.text
 
 
+def test_a_command_is_broken_between_its_words_only(tmp_path):
+    folder = make_run(tmp_path / "run", with_tables=False)
+    config = json.loads((folder / "config.json").read_text())
+    for command, shown in {
+        "python run_semco.py --output-dir 'my --runs'": "python run_semco.py \\\n    --output-dir 'my --runs'\n",
+        "python run_semco.py --output-dir 'my --runs": "python run_semco.py --output-dir 'my --runs\n",
+    }.items():
+        (folder / "config.json").write_text(json.dumps({**config, "command": command}))
+        assert shown in _report(folder).text
+
+
 def test_an_evaluation_of_another_epoch_is_named(tmp_path):
     folder = make_run(tmp_path / "run", images=2000)
     accuracy = json.loads((folder / "evaluation.json").read_text())["heads"]["class"]["top1"]["accuracy"]
