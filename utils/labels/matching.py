@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from utils.errors import SemcoError
+from utils.labels.overrides import by_class
 from utils.labels.vocabulary import Vocabulary
 from utils.words.terms import alternatives, fold, normalise, split_words
 
@@ -75,7 +76,7 @@ def match_labels(
         SemcoError: an override names an unknown class or an unknown term.
     """
     known = Vocabulary(vocabulary)
-    given = _check_overrides(overrides or {}, class_names, known)
+    given = _given_terms(overrides or {}, class_names, known)
     found: dict[str, LabelMatch] = {}
     for label in class_names:
         match = LabelMatch(label, given[label], "given") if label in given else _match(label, known)
@@ -99,18 +100,6 @@ def compose_shared(result: MatchResult) -> MatchResult:
         return dataclasses.replace(entry, term=" + ".join(entry.parts), rule="composed")
 
     return MatchResult(tuple(map(own, result.entries)))
-
-
-def check_class(label: str, class_names: Sequence[str]) -> None:
-    """Make sure that a name in --label-terms is a class.
-
-    Raises:
-        SemcoError: it is not.
-    """
-    if label not in class_names:
-        raise SemcoError(
-            f"--label-terms names the class {label!r}, which the dataset does not have: check its spelling"
-        )
 
 
 def _match(label: str, vocabulary: Vocabulary) -> LabelMatch | None:
@@ -164,12 +153,9 @@ def _modifiers(label: str, term: str, covered: Sequence[str], vocabulary: Vocabu
     return tuple(dict.fromkeys(found for found in terms if found is not None and found != term))
 
 
-def _check_overrides(
-    overrides: Mapping[str, str], class_names: Sequence[str], vocabulary: Vocabulary
-) -> dict[str, str]:
+def _given_terms(overrides: Mapping[str, str], class_names: Sequence[str], vocabulary: Vocabulary) -> dict[str, str]:
     given = {}
-    for label, term in overrides.items():
-        check_class(label, class_names)
+    for label, term in by_class(overrides, class_names).items():
         found = vocabulary.find(term) or vocabulary.find(normalise(term))
         if found is None:
             near = ", ".join(vocabulary.nearest([term])[0])

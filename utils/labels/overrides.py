@@ -1,6 +1,8 @@
 """--label-terms: the terms that the user gives to classes."""
 
 import csv
+import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utils.errors import SemcoError
@@ -27,3 +29,21 @@ def read_label_terms(path: Path) -> dict[str, str]:
         if terms.setdefault(cells[0], cells[1]) != cells[1]:
             raise SemcoError(f"--label-terms {path} gives {cells[0]!r} two terms, {terms[cells[0]]!r} and {cells[1]!r}")
     return terms
+
+
+def by_class(overrides: Mapping[str, str], class_names: Sequence[str]) -> dict[str, str]:
+    """Return the terms under the classes' own spelling, which may differ in Unicode composition (NFC, NFD).
+
+    Raises:
+        SemcoError: a name is not a class.
+    """
+    known = {unicodedata.normalize("NFC", name): name for name in reversed(class_names)}
+    found = {}
+    for label, term in overrides.items():
+        name = label if label in class_names else known.get(unicodedata.normalize("NFC", label))
+        if name is None:
+            raise SemcoError(
+                f"--label-terms names the class {label!r}, which the dataset does not have: check its spelling"
+            )
+        found[name] = term
+    return found

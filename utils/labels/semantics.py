@@ -14,8 +14,8 @@ from utils.labels.advice import list_some, match_warnings, quoted, vector_warnin
 from utils.labels.class_vectors import look_up_vectors, shuffle_vectors
 from utils.labels.embedder import embed_texts, readable
 from utils.labels.grouping import Grouping, fitted_eps, group_labels
-from utils.labels.matching import LabelMatch, MatchResult, check_class, compose_shared, match_labels
-from utils.labels.overrides import read_label_terms
+from utils.labels.matching import LabelMatch, MatchResult, compose_shared, match_labels
+from utils.labels.overrides import by_class, read_label_terms
 from utils.progress import Progress
 from utils.words.word_vectors import WordVectors, open_word_vectors
 
@@ -93,8 +93,7 @@ def describe_matches(config: Config, result: MatchResult, word_vectors: WordVect
 
 def _embed(config: Config, class_names: Sequence[str], overrides: Mapping[str, str]) -> LabelSemantics:
     """Let a text encoder read the class names, or the texts that `overrides` gives for them."""
-    for label in overrides:
-        check_class(label, class_names)
+    overrides = by_class(overrides, class_names)
     matches = [
         LabelMatch(label, overrides.get(label) or readable(label), "given" if label in overrides else "embedder")
         for label in class_names

@@ -100,6 +100,12 @@ def test_overrides():
         match_labels(["maple"], VOCABULARY, {"maple": "hens"})
 
 
+def test_overrides_are_compared_in_nfc():
+    """A folder's name on one system, typed on another."""
+    (entry,) = match_labels(["cafe\u0301"], ["hen", "cr\u00e8me"], {"caf\u00e9": "cre\u0300me"}).entries
+    assert entry == LabelMatch("cafe\u0301", "cr\u00e8me", "given")
+
+
 NAMES = st.text(alphabet="abcs _-/T", min_size=1, max_size=12)
 
 
