@@ -48,7 +48,16 @@ def test_loaders_and_models_keep_apart_and_libraries_stay_at_home(path):
     imported = _imports(path)
     tops = {name.split(".")[0] for name in imported}
     assert not tops & FORBIDDEN[path.relative_to(ROOT).parts[0]]
-    assert not tops & {"run_semco", "split_maker", "study_semco", "predict_semco", "export_semco", "tests", "demo", "benchmarks"}
+    assert not tops & {
+        "run_semco",
+        "split_maker",
+        "study_semco",
+        "predict_semco",
+        "export_semco",
+        "tests",
+        "demo",
+        "benchmarks",
+    }
     for library, rooms in HOMES.items():
         assert library not in tops or _room(_module(path)) in rooms
 
