@@ -39,7 +39,7 @@ def test_a_good_split(folder):
         "test": 6,
     }
     text = format_report(report)
-    assert "unlabelled: 9 images, 3 classes, 3 to 3 images a class" in text
+    assert "unlabelled: 9 images, 3 classes, 3 to 3 images per class" in text
     assert "problems: none" in text
 
 
