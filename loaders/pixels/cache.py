@@ -19,7 +19,8 @@ from loaders.pixels.store import FileStore, ImageStore, store_from_shapes
 from utils.errors import SemcoError, and_more
 from utils.progress import Progress
 
-# Longer side / shorter side of photographs, seldom above 3:2 on average. A wrong guess only moves the choice between two good ways.
+# Longer side / shorter side of photographs, seldom above 3:2 on average. A wrong guess only moves the choice between two
+# good ways.
 _USUAL_ASPECT = 1.4
 # Share of the available memory that pixels may fill when nobody asked for memory.
 _MEMORY_SHARE = 0.4
@@ -29,8 +30,8 @@ _MEMORY_SHARE = 0.4
 class OpenedStore:
     """A store, and what decoding its images has shown.
 
-    `bad`: position of each image that cannot be decoded -> the reason; `source`: where the pixels are, for people; `digest`: of all
-    pixels in order (`DecodePass.digest`), the same in every mode.
+    `bad`: position of each image that cannot be decoded -> the reason; `source`: where the pixels are, for people; `digest`: of
+    all pixels in order (`DecodePass.digest`), the same in every mode.
     """
 
     store: ImageStore

@@ -5,8 +5,8 @@ whoever has mapped it when it is deleted. Its length is compared with its header
 somebody cuts short *while* it is mapped ends the process with SIGBUS, as with every mapped file; `--cache-imgs auto` copies
 the pixels into memory where they fit, and a file cut short during that copy is reported like any damaged one.
 
-Pixels that were changed in place, with the length unchanged, are not noticed: checking them at every start would take about as long as
-reading them. Delete the file after a disk error.
+Pixels that were changed in place, with the length unchanged, are not noticed: checking them at every start would take about
+as long as reading them. Delete the file after a disk error.
 """
 
 import json
