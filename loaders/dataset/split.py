@@ -63,10 +63,11 @@ def read_split(path: Path) -> Split:
             raise SemcoError(f"split {path} names {key[:100]!r}: write / between folders, not a backslash")
         if fault := path_fault(file):
             raise SemcoError(f"split {path} names {key[:100]!r}, which {fault}")
-        if fault := find_fault(name):
-            raise SemcoError(f"split {path} gives {key[:100]!r} the class {name[:100]!r}, which {fault}")
+        class_name = clean_class_name(name)
+        if fault := find_fault(class_name):
+            raise SemcoError(f"split {path} gives {key[:100]!r} the class {class_name[:100]!r}, which {fault}")
         parts.add(part)
-        classes[str(file)] = clean_class_name(str(name))
+        classes[str(file)] = class_name
     if len(parts) > 1:
         raise SemcoError(f"split {path} mixes train/ and test/: make one split for each")
     return Split(part=parts.pop(), classes=classes, path=path)
