@@ -107,7 +107,7 @@ def _check(values) -> None:
         print(f"{split.path}: {describe_split(split)}")
     print(format_report(report))
     if report.problems:
-        raise SemcoError(f"{values.check[0]} does not fit {folder}: make the split anew with split_maker.py")
+        raise SemcoError(f"{values.check[0]} does not fit {folder}: make the split again with split_maker.py")
 
 
 def _parser() -> OneLineParser:
