@@ -15,6 +15,8 @@ from utils.files.tables import SUFFIXES
 from utils.flags.arguments import OneLineParser, environment_path, path_argument, positive_number, seed_number
 from utils.progress import Progress
 
+_SHOWN = 10
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code, 2 also for a split that does not fit."""
@@ -41,7 +43,9 @@ def _make_splits(values) -> None:
     files += _shared_files(values, folder, class_names)
     write_files(files, force=values.force)
     if exhausted := next(iter(draws.values())).exhausted:
-        names = ", ".join(map(repr, exhausted))
+        names = ", ".join(map(repr, exhausted[:_SHOWN])) + (
+            f" and {len(exhausted) - _SHOWN} more" if len(exhausted) > _SHOWN else ""
+        )
         print(
             f"warning: all images of {len(exhausted)} classes are labelled, they have no more: {names}", file=sys.stderr
         )
@@ -62,7 +66,7 @@ def _per_class(values) -> int:
 
 
 def _shared_files(values, folder: Path, class_names: list[str]) -> Iterable[SplitFile]:
-    """Files that are the same for every seed."""
+    """Yield the files that are the same for every seed."""
     test = _test_images(folder, class_names, needed=not values.valid_per_label)
     if test:
         yield split_file(_path(values, "valid_data"), "test", test)
@@ -76,7 +80,7 @@ def _shared_files(values, folder: Path, class_names: list[str]) -> Iterable[Spli
 
 
 def _test_images(folder: Path, class_names: Sequence[str], *, needed: bool) -> dict[str, str]:
-    """Images of the test part that have a class, none where there is no test part."""
+    """Return the images of the test part that have a class, none where there is no test part."""
     path = table_path(folder, "test")
     table = read_label_table(path) if has_test_part(folder) else LabelTable(ids=[], classes=[])
     test = {name: kind for name, kind in zip(table.ids, table.classes, strict=True) if kind is not None}
@@ -103,7 +107,7 @@ def _check(values) -> None:
         print(f"{split.path}: {describe_split(split)}")
     print(format_report(report))
     if report.problems:
-        raise SemcoError(f"{values.check[0]} does not fit {folder}: make the split anew with split_maker.py")
+        raise SemcoError(f"{values.check[0]} does not fit {folder}: make the split again with split_maker.py")
 
 
 def _parser() -> OneLineParser:

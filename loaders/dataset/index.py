@@ -1,17 +1,23 @@
 """A dataset folder and its label tables -> which images there are, and of which class."""
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from loaders.dataset.label_table import read_label_table
-from utils.errors import SemcoError, and_more
+from loaders.dataset.class_names import clean_class_names
+from loaders.dataset.image_files import check_images, unlabelled_images
+from loaders.dataset.label_table import LabelTable, read_label_table
+from loaders.dataset.parts import check_part_names
+from utils.errors import SemcoError
 from utils.files.names import find_fault
+
+LOGGER = logging.getLogger("semco")
+_SHOWN = 10
 
 # Images without a label table are found here, seen from train/. No table and no split can name a file so: `..` is refused.
 UNLABELLED = "../unlabelled/"
@@ -21,7 +27,7 @@ UNLABELLED = "../unlabelled/"
 class DatasetIndex:
     """The images of one part of a dataset, sorted by file name.
 
-    `folder`: where they lie; `ids`: their names in there, those of unlabelled/ behind `UNLABELLED`; `labels`: int64 (N,),
+    `folder`: holds them; `ids`: their names in there, those of unlabelled/ after `UNLABELLED`; `labels`: int64 (N,),
     positions in `class_names`, -1 for an image without a class.
     """
 
@@ -35,7 +41,7 @@ class DatasetIndex:
 
     @cached_property
     def paths(self) -> list[Path]:
-        """The image files, in order."""
+        """Image files, in order."""
         return [self.folder / name for name in self.ids]
 
     @property
@@ -45,7 +51,7 @@ class DatasetIndex:
         return dict(zip(self.ids, names, strict=True))
 
     def fingerprint(self) -> str:
-        """Digest of file names, labels and class names; the order of rows on disk does not matter."""
+        """Return a digest of file names, labels and class names; the order of rows on disk does not matter."""
         text = "\n".join((*self.class_names, "", *self.ids))
         # The names of files in unlabelled/ are whatever the file system holds.
         total = hashlib.sha256(text.encode("utf-8", "surrogateescape"))
@@ -54,7 +60,7 @@ class DatasetIndex:
 
 
 def check_dataset_name(name: str) -> None:
-    """Make sure that a dataset's name is the name of one folder: files and run folders are called after it.
+    """Make sure that a dataset's name can be the name of a folder: files and run folders are called after it.
 
     Raises:
         SemcoError: it is a path, or no folder can have it.
@@ -68,7 +74,7 @@ def dataset_folder(dataset_path: Path | None, dataset_name: str) -> Path:
     """Return the folder of a dataset.
 
     Raises:
-        SemcoError: no dataset path is given, or the dataset is not there.
+        SemcoError: no dataset path is given, the dataset is not there, or one of its parts has a name that is not read.
     """
     if dataset_path is None:
         raise SemcoError("--dataset-path is missing: name the folder of your dataset folders, or set SEMCO_DATA_PATH")
@@ -79,23 +85,25 @@ def dataset_folder(dataset_path: Path | None, dataset_name: str) -> Path:
         folder = dataset_path / dataset_name
         if not (folder / "labels").is_dir():
             there = sorted(entry.name for entry in dataset_path.iterdir() if (entry / "labels").is_dir())
-            known = ", ".join(there) if there else "none"
+            known = ", ".join(there[:_SHOWN]) if there else "none"
+            known += f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
             raise SemcoError(
                 f"no dataset {dataset_name!r} in {dataset_path} (there: {known}): check --dataset-name, "
                 "or make the folder with python -m loaders.prepare"
             )
     except OSError as error:
         raise SemcoError(f"--dataset-path: {error.filename} cannot be read: {error.strerror}") from error
+    check_part_names(folder)
     return folder
 
 
 def table_path(folder: Path, part: str) -> Path:
-    """Where a dataset folder keeps the label table of `train` or `test`."""
+    """Return where a dataset folder keeps the label table of `train` or `test`."""
     return folder / "labels" / f"labels_{part}.feather"
 
 
 def has_test_part(folder: Path) -> bool:
-    """False for a dataset folder with training images only."""
+    """Say whether a dataset folder has more than training images."""
     return table_path(folder, "test").exists() or (folder / "test").exists()
 
 
@@ -105,7 +113,8 @@ def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = N
     The images of the folder `unlabelled`, whatever their names, are training images without a class.
 
     Args:
-        class_names: classes in order; by default those of the training table, sorted.
+        class_names: classes in order; by default those of the training table, sorted. Those without a training image are
+            warned about.
 
     Raises:
         SemcoError: anything missing, or a class that `class_names` lacks.
@@ -114,74 +123,51 @@ def load_index(folder: Path, part: str, *, class_names: Sequence[str] | None = N
     table = read_label_table(path)
     if class_names is None:
         source = table if part == "train" else read_label_table(table_path(folder, "train"))
-        class_names = source.class_names
-    codes = {name: code for code, name in enumerate(class_names)}
+        names = tuple(source.class_names)
+    else:
+        names = clean_class_names(class_names)
+        if part == "train":
+            _warn_of_unused(names, table)
+    codes = {name: code for code, name in enumerate(names)}
     if unknown := [name for name in table.class_names if name not in codes]:
         raise SemcoError(
             f"label table {path} has the class {unknown[0]!r}, which the list of {len(codes)} classes lacks"
         )
     if len(codes) < 2:
         raise SemcoError(f"{folder} has {len(codes)} classes: classification needs at least two")
-    _check_files(folder / part, table.ids)
+    check_images(folder / part, table.ids)
     labels = {
         name: -1 if class_name is None else codes[class_name]
         for name, class_name in zip(table.ids, table.classes, strict=True)
     }
     if part == "train":
-        labels |= dict.fromkeys(_unlabelled_files(folder), -1)
+        labels |= {UNLABELLED + name: -1 for name in _found_unlabelled(folder / "unlabelled")}
     ids = sorted(labels)
-    return DatasetIndex(
-        folder / part, tuple(ids), np.array([labels[name] for name in ids], dtype=np.int64), tuple(class_names)
-    )
+    return DatasetIndex(folder / part, tuple(ids), np.array([labels[name] for name in ids], dtype=np.int64), names)
 
 
-def _check_files(folder: Path, ids: Sequence[str]) -> None:
-    """Compare with one walk through the folder: a million single look-ups would take minutes on network disks."""
-    there = set(_files(folder, ""))
-    missing = [name for name in sorted(ids) if name not in there]
-    if missing:
-        reason = _why_missing(folder, missing[0])
-        raise SemcoError(
-            f"image {folder / missing[0]} {reason}{and_more(missing)}: restore it or take it out of the labels feather"
+def _warn_of_unused(names: Sequence[str], table: LabelTable) -> None:
+    """Warn of listed classes without a training image: a heading, or a misspelt name, would be a class of its own."""
+    used = set(table.class_names)
+    if unused := [name for name in names if name not in used]:
+        more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
+        LOGGER.warning(
+            "%d of the %d listed classes have no training image: %s%s; if that is not meant, correct the class list",
+            len(unused),
+            len(names),
+            ", ".join(map(repr, unused[:_SHOWN])),
+            more,
         )
 
 
-def _why_missing(folder: Path, name: str) -> str:
-    path = folder / name
-    linked = next((parent for parent in path.parents if parent != folder and parent.is_symlink()), None)
-    if linked is not None and folder in linked.parents:
-        return f"lies behind the linked folder {linked}, which is not followed"
-    if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 (a link to itself makes Path.exists raise)
-        return "is a link that leads nowhere"
-    return "is no image file" if os.path.lexists(path) else "does not exist"
-
-
-def _unlabelled_files(folder: Path) -> list[str]:
-    """Ids of all files in `unlabelled`, but for those that are hidden, which systems strew about."""
-    if not (folder / "unlabelled").is_dir():
-        return []
-    names = _files(folder / "unlabelled", "")
-    return [UNLABELLED + name for name in names if not any(part.startswith(".") for part in name.split("/"))]
-
-
-def _files(folder: Path, prefix: str) -> Iterator[str]:
-    """Yield the files below a folder.
-
-    Links to files count: `--link` makes them. Links to folders can lead in circles, and pipes and devices never end.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _files(Path(entry.path), f"{prefix}{entry.name}/")
-                elif _is_regular(entry):
-                    yield prefix + entry.name
-    except OSError as error:
-        raise SemcoError(f"image folder {folder} cannot be read: {error.strerror}") from error
-
-
-def _is_regular(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a link to itself, or into a folder that may not be read
-        return False
+def _found_unlabelled(folder: Path) -> list[str]:
+    names, leftovers = unlabelled_images(folder)
+    if leftovers:
+        LOGGER.warning(
+            "%d files in %s were left by systems or are hidden, and are skipped: %s%s",
+            len(leftovers),
+            folder,
+            leftovers[0],
+            ", ..." if len(leftovers) > 1 else "",
+        )
+    return names

@@ -1,4 +1,4 @@
-"""Split files: which images are labelled or validate. Pickle, CSV or JSON, told apart by suffix."""
+"""Split files: which images are labelled or used for validation. Pickle, CSV or JSON, told apart by suffix."""
 
 import csv
 import hashlib
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from loaders.dataset.class_names import clean_class_name
+from loaders.dataset.image_files import near_name
 from loaders.dataset.index import DatasetIndex
 from utils.errors import SemcoError, and_more
 from utils.files.atomic import write_text
@@ -32,7 +34,7 @@ class Split:
         return len(self.classes)
 
     def fingerprint(self) -> str:
-        """Digest of part, file names and classes; the order does not matter."""
+        """Return a digest of part, file names and classes; the order does not matter."""
         rows = sorted(f"{self.part}/{name}\0{class_name}" for name, class_name in self.classes.items())
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
@@ -57,43 +59,48 @@ def read_split(path: Path) -> Split:
         part, slash, file = key.partition("/")
         if not slash or not file or part not in PARTS:
             raise SemcoError(f"split {path} names {key[:100]!r}, expected train/<id> or test/<id>")
+        if "\\" in file:
+            raise SemcoError(f"split {path} names {key[:100]!r}: write / between folders, not a backslash")
         if fault := path_fault(file):
             raise SemcoError(f"split {path} names {key[:100]!r}, which {fault}")
-        if fault := find_fault(name):
-            raise SemcoError(f"split {path} gives {key!r} the class {name[:100]!r}, which {fault}")
+        class_name = clean_class_name(name)
+        if fault := find_fault(class_name):
+            raise SemcoError(f"split {path} gives {key[:100]!r} the class {class_name[:100]!r}, which {fault}")
         parts.add(part)
-        classes[str(file)] = str(name)
+        classes[str(file)] = class_name
     if len(parts) > 1:
         raise SemcoError(f"split {path} mixes train/ and test/: make one split for each")
     return Split(part=parts.pop(), classes=classes, path=path)
 
 
 def encode_split(part: str, classes: Mapping[str, str]) -> dict[str, str]:
-    """The content of a split file."""
+    """Return the content of a split file."""
     return {f"{part}/{name}": class_name for name, class_name in classes.items()}
 
 
 def write_content(path: Path, content: dict[str, str] | Sequence[str]) -> None:
     """Write a split or a class list in the format that the suffix names, atomically."""
-    if path.suffix == SUFFIXES["csv"]:
+    if path.suffix.lower() == SUFFIXES["csv"]:
         text = io.StringIO(newline="")
         rows = content.items() if isinstance(content, dict) else ((name,) for name in content)
         csv.writer(text, lineterminator="\n").writerows(rows)
         write_text(path, text.getvalue())
-    elif path.suffix == SUFFIXES["json"]:
+    elif path.suffix.lower() == SUFFIXES["json"]:
         write_text(path, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
     else:
         dump_pickle(path, content)
 
 
 def locate_split(split: Split, index: DatasetIndex) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in the index of a split's images, sorted, and their labels: both int64 (n,).
+    """Find a split's images: sorted positions in the index, and their labels, both int64 (n,).
 
     Raises:
         SemcoError: an image that the dataset lacks, or a class that differs from the dataset's or is not in the list.
     """
     for names, fault in split_faults(split, index):
-        raise SemcoError(f"split {split.path} names {names[0]}{and_more(names)} {fault}: use the split of this dataset")
+        raise SemcoError(
+            f"split {split.path} names {names[0][:300]}{and_more(names)} {fault}: use the split of this dataset"
+        )
     places = {name: place for place, name in enumerate(index.ids)}
     codes = {name: code for code, name in enumerate(index.class_names)}
     located = sorted((places[name], codes[class_name]) for name, class_name in split.classes.items())
@@ -102,11 +109,12 @@ def locate_split(split: Split, index: DatasetIndex) -> tuple[np.ndarray, np.ndar
 
 
 def split_faults(split: Split, index: DatasetIndex) -> Iterator[tuple[list[str], str]]:
-    """Yield what does not fit the dataset: images, with their classes where it is these, and what is wrong with them."""
+    """Yield what does not fit the dataset: images, with their classes where these are at fault, and what is wrong with them."""
     truth, known = index.classes, set(index.class_names)
     rows = [(f"{split.part}/{name}", class_name, truth.get(name)) for name, class_name in split.classes.items()]
     if absent := [f"{split.part}/{name}" for name in split.classes if name not in truth]:
-        yield absent, f"not in {index.folder}"
+        near = near_name(absent[0].partition("/")[2], truth)
+        yield absent, f"not in {index.folder}" + (f", where {near} is" if near else "")
     if strange := [f"{name} ({said!r})" for name, said, _ in rows if said not in known]:
         yield strange, "of a class that the list of classes lacks"
     if wrong := [

@@ -1,4 +1,4 @@
-"""Check splits against a dataset folder: unknown images, counts, equal files on both sides of a line."""
+"""Check splits against a dataset folder: unknown images, counts, equal files in different pools."""
 
 import hashlib
 import itertools
@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 class SplitReport:
     """What was found.
 
-    `problems`: what makes the splits unfit for this dataset; `counts`: of each pool the number of images of each class, None
+    `problems`: what makes the splits unfit for this dataset; `counts`: for each pool the number of images per class, None
     for those without; `duplicates`: groups of images, `<part>/<id>`, whose files are equal although their pools differ.
     """
 
@@ -45,7 +45,8 @@ def check_splits(folder: Path, labelled: Split, validation: Split | None = None,
     if validation is not None and (both := sorted(pools["labelled"].keys() & pools["validation"].keys())):
         problems.append(f"{_some(both)} labelled and in the validation split")
     if absent := sorted(set(indices["train"].class_names) - set(labelled.classes.values())):
-        problems.append(f"no labelled image of {len(absent)} classes: {', '.join(map(repr, absent[:_SHOWN]))}")
+        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        problems.append(f"no labelled image of {len(absent)} classes: {', '.join(map(repr, absent[:_SHOWN]))}{more}")
     return SplitReport(
         problems=problems,
         counts={name: Counter(pool.values()) for name, pool in pools.items()},
@@ -54,18 +55,25 @@ def check_splits(folder: Path, labelled: Split, validation: Split | None = None,
 
 
 def format_report(report: SplitReport) -> str:
-    """Lay the report out: a line a pool, then duplicates, then problems."""
+    """Lay the report out: a line per pool, then duplicates, then problems."""
     lines = []
     for name, counts in report.counts.items():
         known = sorted(count for label, count in counts.items() if label is not None)
-        spread = f", {len(known)} classes, {known[0]} to {known[-1]} images a class" if known else ""
+        spread = f", {len(known)} classes, {known[0]} to {known[-1]} images per class" if known else ""
         without = f", {counts[None]} without a class" if counts[None] else ""
         lines.append(f"{name}: {counts.total()} images{spread}{without}")
     lines.append(f"equal files in different pools: {len(report.duplicates) or 'none'}")
-    lines += [f"  {' = '.join(group)}" for group in report.duplicates]
+    lines += [f"  {_equal(group)}" for group in report.duplicates[:_SHOWN]]
+    if len(report.duplicates) > _SHOWN:
+        lines.append(f"  and {len(report.duplicates) - _SHOWN} more groups")
     lines.append(f"problems: {len(report.problems) or 'none'}")
     lines += [f"  {text}" for text in report.problems]
     return "\n".join(lines)
+
+
+def _equal(group: Sequence[str]) -> str:
+    more = f" and {len(group) - _SHOWN} more" if len(group) > _SHOWN else ""
+    return " = ".join(group[:_SHOWN]) + more
 
 
 def _mistakes(split: Split, index: DatasetIndex | None) -> Iterator[str]:

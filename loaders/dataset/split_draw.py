@@ -1,4 +1,4 @@
-"""Draw which training images are labelled, and which of the others validate."""
+"""Draw which training images are labelled, and which of the others are used for validation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from utils.errors import SemcoError
 class Draw:
     """Drawn images, file name -> class.
 
-    `labelled`: those whose class training sees; `validation`: others of the same part, empty when none were asked for;
-    `exhausted`: classes that had no more images than were asked for, so that all of them are labelled.
+    `labelled`: those whose class is used in training; `validation`: others of the same part, empty when none were asked for;
+    `exhausted`: classes that have no more images than were asked for, so that all of them are labelled.
     """
 
     labelled: dict[str, str]
@@ -23,7 +23,7 @@ class Draw:
 
 
 def draw_split(table: LabelTable, *, seed: int, per_class: int = 0, total: int = 0, valid_per_class: int = 0) -> Draw:
-    """Draw `per_class` labelled images of each class, or `total` of all, and `valid_per_class` validation images.
+    """Draw `per_class` labelled images per class, or `total` in all, and `valid_per_class` validation images per class.
 
     The draw is part of every published split and fixed for ever: the legacy stream of `numpy.random.seed(seed)`, classes
     in sorted order, `choice` without replacement among a class's images in file order. A class that has no more images than
@@ -31,7 +31,7 @@ def draw_split(table: LabelTable, *, seed: int, per_class: int = 0, total: int =
     images left, so that asking for them changes no labelled image.
 
     Raises:
-        SemcoError: the images do not suffice for `total` or for validation.
+        SemcoError: there are too few images for `total` or for validation.
     """
     stream = np.random.RandomState(seed)
     images = images_by_class(table)
@@ -51,7 +51,7 @@ def draw_split(table: LabelTable, *, seed: int, per_class: int = 0, total: int =
 
 
 def images_by_class(table: LabelTable) -> dict[str, list[str]]:
-    """Images of each class in file order, classes sorted; images without a class are left out."""
+    """Group the images by class, in file order, with sorted classes; images without a class are left out."""
     images: dict[str, list[str]] = {}
     for name, class_name in zip(table.ids, table.classes, strict=True):
         if class_name is not None:
@@ -73,8 +73,8 @@ def _choose(
 def _balanced_counts(images: Mapping[str, Sequence[str]], total: int, stream: np.random.RandomState) -> dict[str, int]:
     """Share `total` labels among the classes as equally as their sizes allow.
 
-    A share that comes out even draws nothing, and is the draw of as many images per class. Otherwise the classes that give
-    one image more are drawn first.
+    A share without a remainder draws nothing, and equals the draw of as many images per class. Otherwise the classes that
+    give one image more are drawn first.
     """
     sizes = {name: len(files) for name, files in images.items()}
     if total < len(sizes):

@@ -1,4 +1,4 @@
-"""The files that a draw ends up in: written together, and never over others by accident."""
+"""The files of a draw: written together, and never over other files by accident."""
 
 import os
 from collections import Counter
@@ -27,7 +27,7 @@ def split_file(path: Path, part: str, classes: Mapping[str, str]) -> SplitFile:
 
 
 def describe_split(split: Split) -> str:
-    """Number of images, of images a class, and fingerprint, in one line."""
+    """Describe a split in one line: images, images per class, fingerprint."""
     counts = sorted(Counter(split.classes.values()).values())
     return (
         f"{len(split)} images of {split.part}/, {counts[0]} to {counts[-1]} in each of {len(counts)} classes, "

@@ -1,4 +1,4 @@
-"""Which images validate: those of a split, of the test part, or some that are held out of the labelled ones."""
+"""Which images are used for validation: those of a split, of the test part, or some of the labelled ones, held out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from utils.seeding import Draws, Purpose
 
 @dataclass(frozen=True)
 class Validation:
-    """Images that validate: `rows`, positions in `index`, and their `labels`, both int64 (n,).
+    """Validation images: `rows`, positions in `index`, and their `labels`, both int64 (n,).
 
-    `source`: where they come from, for people; `split`: the one that names them, if one does.
+    `source`: where they come from, for people; `split`: the one that names them, if any.
     """
 
     index: DatasetIndex
@@ -76,7 +76,7 @@ def _held_out(config: Config, train: DatasetIndex, labelled: np.ndarray, labels:
 
 
 def hold_out(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
-    """Draw which labelled images validate, bool (n,): `share_of_class` of each class.
+    """Draw which labelled images to hold out for validation, bool (n,): `share_of_class` of each class.
 
     Args:
         labels: classes of the labelled images, int64 (n,).
@@ -91,5 +91,5 @@ def hold_out(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
 
 
 def share_of_class(count: int, fraction: float) -> int:
-    """How many of a class's `count` images to hold out: rounded, at least one, but never the last."""
+    """Return how many of a class's `count` images to hold out: rounded, at least one, but never the last."""
     return min(max(1, int(fraction * count + 0.5)), count - 1)

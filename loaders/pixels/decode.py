@@ -2,43 +2,74 @@
 
 import stat
 import warnings
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
+from loaders.pixels.formats import HEIC_NEEDS, image_formats, is_heic, register_heic
 from utils.errors import SemcoError
+
+# What an EXIF orientation asks for; 1, and whatever is not listed, is upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Highest values of 8, 12 and 16 bits: what cameras and scanners store in wider numbers.
+_FULL_SCALES = (255.0, 4095.0, 65535.0)
+# A block with a header and an empty directory. A longer one in which Pillow finds nothing is broken.
+_EMPTY_EXIF_BYTES = 20
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An image's pixels, uint8 (h, w, 3), and whether its EXIF block, if it has one, could be read."""
+
+    pixels: np.ndarray
+    has_good_exif: bool
 
 
 def decode_image(path: Path | str, size: int) -> np.ndarray:
-    """Read an image as uint8 (h, w, 3) with its short side resized to `size` pixels.
+    """Return the pixels of `decode`, uint8 (h, w, 3)."""
+    return decode(path, size).pixels
 
-    Any mode that Pillow opens: EXIF rotation is applied, transparency is laid over white, 16-bit and float greyscale
-    are scaled to 8 bits. Resizing is bilinear and antialiased, the long side cut to whole pixels, as
+
+def decode(path: Path | str, size: int) -> DecodedImage:
+    """Read an image, with its short side resized to `size` pixels.
+
+    Any mode that Pillow opens, and HEIC where pillow-heif is installed; the content decides, not the suffix. EXIF rotation is
+    applied, or left out where the block is broken; transparency is laid over white; greyscale of more than 8 bits is scaled
+    (`_scale_deep`). Resizing is bilinear and antialiased, the long side cut to whole pixels, as
     `torchvision.transforms.Resize` does it on Pillow images.
 
     Raises:
         SemcoError: missing, damaged, truncated or suspiciously large file; the message names it.
     """
     try:
-        return np.asarray(_resize_short_side(_to_rgb(_read(path)), size))
+        image, has_good_exif = _read(path)
+        return DecodedImage(np.asarray(_resize_short_side(_to_rgb(image), size)), has_good_exif)
     except FileNotFoundError as error:
         raise SemcoError(f"image {path} does not exist: restore it, or take it out of the labels feather") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise SemcoError(f"image {path} is too large to be trusted ({error}): shrink it or take it out") from error
     except (_DamagedError, OSError, ValueError) as error:
-        raise SemcoError(
-            f"image {path} cannot be decoded ({type(error).__name__.strip('_')}: {error}): replace it, or pass --skip-bad-images"
-        ) from error
+        reason = f"{type(error).__name__.strip('_')}: {error}"[:_LONGEST_REASON]
+        raise SemcoError(f"image {path} cannot be decoded ({reason}): replace it, or pass --skip-bad-images") from error
 
 
 class _DamagedError(Exception):
     """Pillow's decoder gave up, or there is nothing to decode."""
 
 
-def _read(path: Path | str) -> Image.Image:
-    """Decode a file, upright, in whatever mode it has."""
+def _read(path: Path | str) -> tuple[Image.Image, bool]:
+    """Decode a file, upright, in whatever mode it has; False beside it when its EXIF block is broken."""
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode) or not status.st_size:
         # Opening a pipe waits for ever; what /proc and /sys hold says that it has no size.
@@ -48,11 +79,11 @@ def _read(path: Path | str) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Oddities in metadata that Pillow mentions are no reason to stop.
             warnings.simplefilter("ignore", UserWarning)
-            with Image.open(path, formats=_formats()) as image:
+            with _open(path) as image:
                 # Filters of warnings are shared by all threads, so a warning alone is no guard.
                 _check_size(*image.size)
                 image.load()
-                return ImageOps.exif_transpose(image)
+                return _upright(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError):
         raise
     # A damaged image makes Pillow's fifty decoders fail in nearly any way; none of them is a bug of this program.
@@ -60,11 +91,26 @@ def _read(path: Path | str) -> Image.Image:
         raise _DamagedError(f"{type(error).__name__}: {error}") from error
 
 
-@cache
-def _formats() -> tuple[str, ...]:
-    """All that Pillow reads, without PostScript, which it hands to an interpreter of programs."""
-    Image.init()
-    return tuple(name for name in Image.ID if name != "EPS")
+def _open(path: Path | str) -> Image.Image:
+    try:
+        return Image.open(path, formats=image_formats())
+    except Image.UnidentifiedImageError as error:
+        if not is_heic(path):
+            raise
+        if not register_heic():
+            raise _DamagedError(HEIC_NEEDS) from error
+        return Image.open(path, formats=["HEIF"])
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    try:
+        exif = image.getexif()
+        turn = _TURNS.get(exif.get(ExifTags.Base.Orientation))
+    # Pillow's EXIF reader fails in many ways on a broken block, which says nothing about the pixels.
+    except Exception:
+        return image, False
+    is_good = bool(exif) or len(image.info.get("exif") or b"") <= _EMPTY_EXIF_BYTES
+    return image.transpose(turn) if turn is not None else image, is_good
 
 
 def _check_size(width: int, height: int) -> None:
@@ -83,16 +129,23 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _scale_deep(image: Image.Image) -> Image.Image:
-    """Bring 16-bit, 32-bit and float greyscale to 8 bits; Pillow's own conversion clips at 255, a white image."""
+    """Bring greyscale of 16 bits, 32 bits or floats to 8 bits; Pillow's own conversion clips at 255, a white image.
+
+    Black is 0 and white the smallest full scale that holds the image's highest value: 1 (floats only), 255, 4095 (12 bits) or
+    65535. An image with negative or higher values has no usual scale: its lowest value becomes black, its highest white.
+    """
     pixels = np.asarray(image).astype(np.float64)
     if not np.isfinite(pixels).all():
         raise ValueError("it holds pixels that are not finite")
-    highest = float(pixels.max())
-    if image.mode == "F":
-        scale = 255.0 if highest <= 1.0 else 1.0
-    else:
-        scale = 1.0 if highest <= 255 and image.mode == "I" else 255.0 / 65535.0
-    return Image.fromarray(np.clip(pixels * scale + 0.5, 0, 255).astype(np.uint8))
+    low, high = min(0.0, float(pixels.min())), float(pixels.max())
+    scales = (1.0, *_FULL_SCALES) if image.mode == "F" else _FULL_SCALES
+    fitting = [scale for scale in scales if high <= scale]
+    white = fitting[0] if fitting and low >= 0 else high
+    if not fitting or low < 0:
+        low = float(pixels.min())
+    # Halves before the difference: the range of a float image may be twice what a float can hold.
+    share = (pixels / 2 - low / 2) / max(white / 2 - low / 2, np.finfo(np.float64).tiny)
+    return Image.fromarray(np.clip(share * 255.0 + 0.5, 0, 255).astype(np.uint8))
 
 
 def _resize_short_side(image: Image.Image, size: int) -> Image.Image:

@@ -15,6 +15,7 @@ from utils.progress import Progress
 
 _PIXELS_AT_ONCE = 1 << 22
 _IMAGES_AT_ONCE = 256
+_LONGEST_FILE = 4096
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def pixel_statistics(
     progress: Progress,
     left_out: Collection[int] = (),
 ) -> PixelStatistics:
-    """Compute the statistics of all images of a store, or read them from `cache_file` if it is there; then keep them.
+    """Compute the statistics of all images of a store and keep them in `cache_file`, or read them if they are there.
 
-    Images that are not held in memory are seen through their centre crop of `im_size` pixels.
+    Of images that are not held in memory only the centre crop of `im_size` pixels counts.
 
     Args:
         left_out: positions of the images that cannot be decoded.
@@ -65,7 +66,7 @@ def pixel_statistics(
         total += levels.sum(0).cpu()
         squares += levels.square().sum(0).cpu()
     mean = total / count
-    # A channel that never changes carries nothing, but dividing by zero would turn it into NaN.
+    # A channel that never changes carries no information, but dividing by zero would turn it into NaN.
     std = (squares / count - mean.square()).clamp(min=0).sqrt().clamp(min=1.0)
     result = PixelStatistics(
         tuple((mean / 255).tolist()), tuple((std / 255).tolist()), "computed from the training images"
@@ -76,18 +77,20 @@ def pixel_statistics(
 
 
 def _read(path: Path) -> PixelStatistics:
+    if not path.is_file() or path.stat().st_size > _LONGEST_FILE:
+        raise SemcoError(f"{path} is no file of statistics: delete it, and it will be rebuilt")
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         mean, std = (tuple(float(value) for value in saved[name]) for name in ("mean", "std"))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise SemcoError(f"{path} is damaged: delete it, and it will be made anew") from error
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+        raise SemcoError(f"{path} is damaged: delete it, and it will be rebuilt") from error
     if (
         len(mean) != 3
         or len(std) != 3
         or not all(0 <= value <= 1 for value in mean)
         or not all(0 < value <= 1 for value in std)
     ):
-        raise SemcoError(f"{path} holds no means and deviations: delete it, and it will be made anew")
+        raise SemcoError(f"{path} holds no means and deviations: delete it, and it will be rebuilt")
     return PixelStatistics(mean, std, f"computed, from {path.name}")
 
 

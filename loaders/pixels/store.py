@@ -1,4 +1,4 @@
-"""Images by position -> uint8 crops, whether the pixels lie in memory, in a mapped file or still in image files."""
+"""Images by position -> uint8 crops, whether the pixels are in memory, in a mapped file or still in image files."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ class ImageStore(Protocol):
 class PixelStore:
     """All pixels in one flat buffer, image after image, row after row.
 
-    `pixels`: uint8 (P, 3); `offsets`: int64 (N,), the image's first pixel; `heights`, `widths`: int64 (N,). All on one
-    device. A memory-mapped buffer is a CPU tensor like any other.
+    `pixels`: uint8 (P, 3); `offsets`: int64 (N,), each image's first pixel; `heights`, `widths`: int64 (N,). All on one
+    device. A memory-mapped buffer is a CPU tensor like any other. Rows are positions in these.
     """
 
     pixels: Tensor
@@ -47,7 +47,7 @@ class PixelStore:
 
     @property
     def num_bytes(self) -> int:
-        """Size of the pixels."""
+        """Size of the pixels in bytes."""
         return self.pixels.numel()
 
     def to(self, device: torch.device) -> "PixelStore":
@@ -61,7 +61,7 @@ class PixelStore:
         heights, widths = self.heights[rows], self.widths[rows]
         y = _crop_places(plan.y.to(device), heights, size)
         x = _crop_places(plan.x.to(device), widths, size)
-        return self._gather(rows, y, torch.where(plan.flip.to(device)[:, None], x.flip(1), x), widths)
+        return self._gather(rows, y, torch.where(plan.flip.to(device)[:, None], x.flip(1), x))
 
     def centre_crops(self, rows: Tensor, size: int) -> Tensor:
         """Cut the evaluation views of `rows`, uint8 (n, 3, size, size)."""
@@ -70,10 +70,15 @@ class PixelStore:
         along = torch.arange(size, device=self.pixels.device)
         # torchvision's CenterCrop rounds half to even, and so does torch.
         y, x = (((sides - size) / 2.0).round().long()[:, None] + along for sides in (heights, widths))
-        return self._gather(rows, y, x, widths)
+        return self._gather(rows, y, x)
 
-    def _gather(self, rows: Tensor, y: Tensor, x: Tensor, widths: Tensor) -> Tensor:
-        """Pick the pixels at rows `y` (n, s) and columns `x` (n, s) of each image: one gather for a ragged batch."""
+    def _gather(self, rows: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Pick the pixels at lines `y` (n, s) and columns `x` (n, s) of each image: one gather for a ragged batch.
+
+        Places beyond an image's border become its border, so that no crop shows pixels of a neighbour.
+        """
+        widths = self.widths[rows]
+        y, x = _within(y, self.heights[rows]), _within(x, widths)
         first = self.offsets[rows][:, None] + y * widths[:, None]
         places = first[:, :, None] + x[:, None, :]
         pixels = self.pixels.index_select(0, places.flatten())
@@ -81,7 +86,7 @@ class PixelStore:
 
 
 class FileStore:
-    """Images decoded each time that they are asked for, by threads: Pillow decodes outside Python's global lock.
+    """Images decoded each time they are asked for, by threads: Pillow decodes outside Python's global lock.
 
     Args:
         paths: the image files, by position.
@@ -124,7 +129,7 @@ def pack(images: Sequence[np.ndarray]) -> PixelStore:
 
 
 def store_from_shapes(pixels: Tensor, shapes: np.ndarray) -> PixelStore:
-    """Make a store of pixels (P, 3) that lie image after image, given their (height, width) pairs (N, 2)."""
+    """Make a store of pixels (P, 3), stored image after image, given their (height, width) pairs (N, 2)."""
     sizes = shapes.astype(np.int64).prod(axis=1)
     offsets = np.concatenate([[0], sizes.cumsum()[:-1]]) if len(sizes) else sizes
     return PixelStore(
@@ -142,3 +147,8 @@ def _crop_places(fraction: Tensor, sides: Tensor, size: int) -> Tensor:
     at = (start[:, None] + torch.arange(size, device=fraction.device)).abs()
     last = (sides - 1)[:, None]
     return last - (last - at).abs()
+
+
+def _within(places: Tensor, sides: Tensor) -> Tensor:
+    """Bring places (n, s) along one side into images of `sides` (n,) pixels."""
+    return torch.minimum(places.clamp(min=0), (sides - 1)[:, None])

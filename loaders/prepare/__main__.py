@@ -1,5 +1,6 @@
 """Turn a source of images into a dataset folder: `python -m loaders.prepare --help`."""
 
+import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -9,15 +10,13 @@ from loaders.prepare import caltech256, cub200, domain_net, imagefolder, mini_im
 from loaders.prepare.cifar import CifarSource
 from loaders.prepare.contents import check_contents
 from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
+from loaders.prepare.source import Source, dataset_name, declare_source
 from loaders.prepare.writer import write_dataset
 from utils.errors import SemcoError, run_program
-from utils.flags.arguments import OneLineParser, environment_path, path_argument
+from utils.flags.arguments import OneLineParser
 from utils.progress import Progress
 
-# A source has HELP, NAME (the usual name of its dataset folder, filled in from the flags; None: no usual one), SOURCE (what its
-# --source is), LINKS (it is made of image files that can be linked to) and `read(values) -> Contents`. It may have DOWNLOADS
-# (torchvision can fetch it) and `add_arguments(parser)` for flags of its own.
-SOURCES = {
+SOURCES: dict[str, Source] = {
     "imagefolder": imagefolder,
     "table": table,
     "cifar10": CifarSource("CIFAR-10", "CIFAR10", "cifar10"),
@@ -39,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(lambda: _prepare(_parser().parse(sys.argv[1:] if argv is None else list(argv))))
 
 
-def _prepare(values) -> None:
+def _prepare(values: argparse.Namespace) -> None:
     if values.output is None:
         raise SemcoError("--output is missing: name the folder of your dataset folders, or set SEMCO_DATA_PATH")
-    name = values.dataset_name or (values.source_module.NAME or "").format(**vars(values))
+    name = dataset_name(values)
     check_dataset_name(name)
     start = time.perf_counter()
     target = values.output / name
@@ -67,30 +66,8 @@ def _parser() -> OneLineParser:
         prog="python -m loaders.prepare", description="Turn a source of images into a dataset folder."
     )
     sources = parser.add_subparsers(metavar="SOURCE", required=True, parser_class=OneLineParser)
-    for name, module in SOURCES.items():
-        source = sources.add_parser(name, help=module.HELP, description=module.HELP)
-        source.set_defaults(source_module=module, link=False, download=False)
-        source.add_argument("--source", type=path_argument, required=True, metavar="DIR", help=module.SOURCE)
-        if hasattr(module, "add_arguments"):
-            module.add_arguments(source)
-        if getattr(module, "DOWNLOADS", False):
-            source.add_argument("--download", action="store_true", help="fetch what is missing into --source first")
-        usual = f"(default: {module.NAME})" if module.NAME else "(required)"
-        source.add_argument(
-            "--dataset-name", required=not module.NAME, metavar="NAME", help=f"name of the dataset folder {usual}"
-        )
-        source.add_argument(
-            "--output",
-            type=path_argument,
-            default=environment_path("SEMCO_DATA_PATH"),
-            metavar="DIR",
-            help="folder that holds the dataset folders (default: $SEMCO_DATA_PATH)",
-        )
-        if module.LINKS:
-            source.add_argument(
-                "--link", action="store_true", help="link to the source's files instead of copying them"
-            )
-        source.add_argument("--no-progress-bar", dest="progress_bar", action="store_false", help="draw no progress bar")
+    for name, source in SOURCES.items():
+        declare_source(sources.add_parser(name, help=source.HELP, description=source.HELP), source)
     return parser
 
 

@@ -5,6 +5,7 @@ import re
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.division import divide, share
+from loaders.prepare.source import no_arguments
 from utils.errors import SemcoError
 
 HELP = "Caltech-256: 30,607 photographs of 257 categories (clutter is one), a fifth of each for the test part"
@@ -12,11 +13,14 @@ NAME = "caltech256"
 _FOLDER = "256_ObjectCategories"
 SOURCE = f"folder {_FOLDER}, or the one that holds it"
 LINKS = True
+DOWNLOADS = False
 TOTALS = {"categories": 257, "images": 30_607}
 _TEST_FRACTION, _SEED = 0.2, 123
 # Some folders also hold files and folders that were left behind by mistake: only these are the dataset's.
 _CATEGORY = re.compile(r"\d{3}\.(.+?)(?:-101)?")
 _IMAGE = re.compile(r"\d{3}_\d{4}\.jpg")
+
+add_arguments = no_arguments
 
 
 def read(values: argparse.Namespace) -> Contents:

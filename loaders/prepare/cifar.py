@@ -22,6 +22,9 @@ class CifarSource:
         self.SOURCE = f"folder that holds {title}'s Python version, unpacked or as .tar.gz"
         self._title, self._kind = title, kind
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare nothing: there are no flags of its own."""
+
     def read(self, values: argparse.Namespace) -> Contents:
         """Read all images.
 

@@ -31,7 +31,7 @@ class SourceImage:
 class Contents:
     """All that a dataset folder is made of.
 
-    `parts`: images of `train`, and where there are any of `test` and of `unlabelled`; `texts`: further files, name -> text.
+    `parts`: images of `train` and, where there are any, of `test` and `unlabelled`; `texts`: further files, name -> text.
     """
 
     parts: dict[str, Sequence[SourceImage]]
@@ -39,7 +39,7 @@ class Contents:
 
     @property
     def class_names(self) -> set[str]:
-        """The classes of the training images."""
+        """Classes of the training images."""
         return {image.class_name for image in self.parts["train"] if image.class_name is not None}
 
 
@@ -47,7 +47,7 @@ def check_contents(contents: Contents, *, progress: Progress) -> None:
     """Make sure that the dataset folder would be one that can be trained on.
 
     Raises:
-        SemcoError: fewer than two classes, a class of the test part that is not trained, names that cannot be, missing files.
+        SemcoError: fewer than two classes, a class of the test part that train lacks, impossible names, missing files.
     """
     known = contents.class_names
     if len(known) < 2:
@@ -93,5 +93,5 @@ def _check_files(contents: Contents, progress: Progress) -> None:
 
 
 def warn(text: str) -> None:
-    """Tell the user something about the source that is no reason to stop."""
+    """Warn the user of something about the source that is no reason to stop."""
     print(f"warning: {text}", file=sys.stderr)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.lists import inside, read_lines, read_pairs
+from loaders.prepare.source import no_arguments
 from utils.errors import SemcoError
 
 HELP = "CUB-200-2011: 5,994 training and 5,794 test photographs of birds, and their class attributes"
@@ -12,8 +13,11 @@ NAME = "cub200"
 _FOLDER = "CUB_200_2011"
 SOURCE = f"folder {_FOLDER}, or the one that holds it"
 LINKS = True
+DOWNLOADS = False
 ATTRIBUTES_FILE = "class_attributes.csv"
 _NUM_ATTRIBUTES = 312
+
+add_arguments = no_arguments
 
 
 def read(values: argparse.Namespace) -> Contents:
@@ -37,7 +41,7 @@ def read(values: argparse.Namespace) -> Contents:
 
 
 def _plain(name: str) -> str:
-    """Class name without its number: `001.Black_footed_Albatross` -> `Black_footed_Albatross`."""
+    """Return a class name without its number: `001.Black_footed_Albatross` -> `Black_footed_Albatross`."""
     return name.partition(".")[2] or name
 
 
@@ -54,7 +58,7 @@ def _read_column(path: Path, files: dict[str, str], allowed: set[str]) -> dict[s
 
 
 def _attributes(folder: Path, names: list[str]) -> str:
-    """One line a class: its name, then how many in a hundred of its birds show each attribute."""
+    """Write one line per class: its name, then the percentage of its birds that show each attribute."""
     path = folder / "attributes" / "class_attribute_labels_continuous.txt"
     rows = [line.split() for line in read_lines(path)]
     if len(rows) != len(names) or any(len(row) != _NUM_ATTRIBUTES for row in rows):

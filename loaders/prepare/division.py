@@ -38,7 +38,7 @@ def divide(images: Images, test_count: Callable[[int], int], *, seed: int) -> tu
 
 
 def share(fraction: float) -> Callable[[int], int]:
-    """The rule "this fraction of each class", for `divide`."""
+    """Return the rule "this fraction of each class", for `divide`."""
     return lambda count: share_of_class(count, fraction)
 
 

@@ -11,6 +11,7 @@ HELP = "DomainNet: the images of one domain, 345 classes"
 NAME = "domain_net-{domain}"
 SOURCE = "folder with <domain>/, <domain>_train.txt and <domain>_test.txt in it"
 LINKS = True
+DOWNLOADS = False
 DOMAINS = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
 
 

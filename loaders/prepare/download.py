@@ -1,4 +1,4 @@
-"""Open datasets through torchvision, which knows where they come from and the checksums of their files."""
+"""Open datasets through torchvision, which knows their addresses and the checksums of their files."""
 
 import argparse
 import http.client
@@ -16,7 +16,7 @@ _FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile
 def open_with_torchvision(kind: str, values: argparse.Namespace, *, title: str, **settings: Any) -> Any:
     """Open the dataset `torchvision.datasets.<kind>` at `values.source`; fetch it if `values.download` says so.
 
-    An archive that lies there is unpacked beside itself.
+    An archive that is there is unpacked beside itself.
 
     Raises:
         SemcoError: files are missing, their checksums are wrong, or they cannot be fetched or unpacked.
@@ -36,7 +36,7 @@ def open_with_torchvision(kind: str, values: argparse.Namespace, *, title: str, 
 
 
 def _is_packed(make: Any, source: Path) -> bool:
-    """True when there is a whole archive that was not unpacked yet."""
+    """Say whether there is an intact archive that was not unpacked yet."""
     from torchvision.datasets.utils import check_integrity
 
     if not hasattr(make, "tgz_md5") or (source / make.base_folder).exists():

@@ -22,7 +22,7 @@ def read_pairs(path: Path) -> dict[str, str]:
     """Read lines `key value`; the value may hold spaces.
 
     Raises:
-        SemcoError: as `read_lines`, a line without a value, or a key that stands there twice.
+        SemcoError: as `read_lines`, a line without a value, or a key that occurs twice.
     """
     pairs: dict[str, str] = {}
     for line in read_lines(path):
@@ -34,10 +34,10 @@ def read_pairs(path: Path) -> dict[str, str]:
 
 
 def inside(folder: Path, name: str, *, named_by: Path) -> Path:
-    """The file `name` of `folder`.
+    """Return the path of the file `name` in `folder`.
 
     Raises:
-        SemcoError: it would lie elsewhere.
+        SemcoError: it would be elsewhere.
     """
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:

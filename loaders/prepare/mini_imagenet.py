@@ -1,4 +1,4 @@
-"""mini-ImageNet from the CSVs of its few-shot split, pooled and divided anew within each class."""
+"""mini-ImageNet from the CSVs of its few-shot split, pooled and divided again within each class."""
 
 import argparse
 import csv
@@ -16,6 +16,7 @@ HELP = "mini-ImageNet: 100 classes, 500 training and 100 test images of each, dr
 NAME = "mini_imagenet"
 SOURCE = "folder with images/, train.csv, val.csv and test.csv in it"
 LINKS = True
+DOWNLOADS = False
 _LISTS = ("train.csv", "val.csv", "test.csv")
 
 

@@ -41,6 +41,9 @@ class IdxSource:
         self.NAME = name
         self._title, self._kind, self._class_names = title, kind, class_names
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare nothing: there are no flags of its own."""
+
     def read(self, values: argparse.Namespace) -> Contents:
         """Read all images.
 
@@ -79,7 +82,7 @@ def read_idx(path: Path) -> np.ndarray:
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise SemcoError(f"{path} cannot be read ({error}): fetch it again") from error
     if not data or len(data) != size:
-        raise SemcoError(f"{path} is no whole idx file of bytes: fetch it again")
+        raise SemcoError(f"{path} is no intact idx file of bytes: fetch it again")
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 

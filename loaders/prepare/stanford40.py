@@ -5,12 +5,16 @@ from pathlib import Path
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.lists import inside, read_lines
+from loaders.prepare.source import no_arguments
 from utils.errors import SemcoError
 
 HELP = "Stanford 40 Actions: 4,000 training and 5,532 test photographs"
 NAME = "stanford40"
 SOURCE = "folder with JPEGImages/ and ImageSplits/ in it"
 LINKS = True
+DOWNLOADS = False
+
+add_arguments = no_arguments
 
 
 def read(values: argparse.Namespace) -> Contents:
@@ -36,7 +40,7 @@ def read(values: argparse.Namespace) -> Contents:
 
 
 def _read_actions(path: Path) -> dict[str, int]:
-    """Action -> number of its images, from lines with a name and a number below a heading."""
+    """Read action -> number of its images, from lines with a name and a number below a heading."""
     actions = {}
     for line in read_lines(path)[1:]:
         name, *count = line.split()

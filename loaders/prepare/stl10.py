@@ -4,6 +4,7 @@ import argparse
 
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.download import open_with_torchvision
+from loaders.prepare.source import no_arguments
 
 HELP = "STL-10: 5,000 training, 8,000 test and 100,000 unlabelled images of 96x96 pixels"
 NAME = "stl10"
@@ -12,6 +13,8 @@ LINKS = False
 DOWNLOADS = True
 # The labels 1 to 10 of the binary files, in order.
 CLASS_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+
+add_arguments = no_arguments
 
 
 def read(values: argparse.Namespace) -> Contents:

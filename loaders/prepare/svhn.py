@@ -5,12 +5,15 @@ import argparse
 from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.download import open_with_torchvision
 from loaders.prepare.mnist import DIGITS
+from loaders.prepare.source import no_arguments
 
 HELP = "SVHN: 73,257 training and 26,032 test images of digits, 32x32 pixels"
 NAME = "svhn"
 SOURCE = "folder that holds train_32x32.mat and test_32x32.mat"
 LINKS = False
 DOWNLOADS = True
+
+add_arguments = no_arguments
 
 
 def read(values: argparse.Namespace) -> Contents:

@@ -1,8 +1,10 @@
-"""Write a dataset folder: images, feathers under labels/, further files. It appears whole or not at all."""
+"""Write a dataset folder: images, feathers under labels/, further files. It appears complete or not at all."""
 
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from loaders.dataset.index import UNLABELLED, load_index, table_path
 from loaders.prepare.contents import Contents, SourceImage
 from utils.errors import SemcoError
 from utils.files.atomic import write_error
+from utils.files.lock import try_lock
 from utils.progress import Progress
 
 
@@ -33,18 +36,56 @@ def write_dataset(target: Path, contents: Contents, *, link: bool, progress: Pro
         raise SemcoError(f"{target} exists and holds something else: choose another --dataset-name, or remove it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        with _building_folder(target) as building:
+            _fill(building, contents, what=f"writing {target.name}", link=link, progress=progress)
+            building.chmod(0o755)
+            building.rename(target)
     except OSError as error:
         raise write_error(target, error) from error
+    return True
+
+
+@contextlib.contextmanager
+def _building_folder(target: Path) -> Iterator[Path]:
+    """Yield a fresh folder beside `target`, which is gone afterwards unless it was renamed.
+
+    Folders that a killed process left for the same `target` are removed first. A lock on the folder itself, which ends with
+    its process however that ends, tells them from the folder of a process that is still at work.
+    """
+    _sweep(target)
+    handle, building = _make_building_folder(target)
     try:
-        _fill(building, contents, what=f"writing {target.name}", link=link, progress=progress)
-        building.chmod(0o755)
-        building.rename(target)
-    except OSError as error:
-        raise write_error(target, error) from error
+        yield building
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return True
+        os.close(handle)
+
+
+def _make_building_folder(target: Path) -> tuple[int, Path]:
+    while True:
+        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        # Between making and locking, another process may have taken it for a leftover.
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(building, os.O_RDONLY)
+            if try_lock(handle) is not False and building.exists():
+                return handle, building
+            os.close(handle)
+
+
+def _sweep(target: Path) -> None:
+    """Remove the folders for `target` whose makers are dead; where the file system has no locks, none is."""
+    start = f".{target.name}."
+    for other in target.parent.iterdir():  # not glob: the name may hold its wildcards
+        if not (other.name.startswith(start) and other.name.endswith(".part")):
+            continue
+        # It may vanish meanwhile, or belong to somebody else.
+        with contextlib.suppress(OSError):
+            handle = os.open(other, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0))
+            try:
+                if try_lock(handle):
+                    shutil.rmtree(other, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def _fill(folder: Path, contents: Contents, *, what: str, link: bool, progress: Progress) -> None:
@@ -81,11 +122,11 @@ def _check_readable(image: Path) -> None:
     try:
         image.open("rb").close()
     except OSError as error:
-        raise SemcoError(f"image {image} cannot be read: {error.strerror}") from error
+        raise SemcoError(f"image {image} cannot be read: {error.strerror}; check who may read it") from error
 
 
 def _is_same(target: Path, contents: Contents) -> bool:
-    """True when the dataset folder holds these images, by name, class and, for files, size, and these further files."""
+    """Say whether the dataset folder holds these images, by name, class and, for files, size, and these further files."""
     for name, text in contents.texts.items():
         if not (target / name).is_file() or (target / name).read_text(encoding="utf-8") != text:
             return False

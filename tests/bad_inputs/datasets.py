@@ -37,6 +37,15 @@ def _rename_id(old: str, new: str) -> None:
     table.to_feather(path)
 
 
+def _rename_part(old: str, new: str) -> None:
+    Path("data/toy", old).rename(Path("data/toy", new))
+
+
+def _unlabelled_inside() -> None:
+    Path("data/toy/train/Unlabelled").mkdir()
+    Path("data/toy/train/Unlabelled/x.png").write_bytes(an_image().read_bytes())
+
+
 def _linked_folder() -> None:
     Path("outside").mkdir()
     an_image().rename("outside/x.png")
@@ -85,6 +94,13 @@ CASES = [
         ("train", "Not a directory"),
         lambda: _replace("data/toy/train"),
     ),
+    BadInput("Train for train", ("Train", "rename it to train"), lambda: _rename_part("train", "Train")),
+    BadInput("Testing for test", ("Testing", "rename it to test"), lambda: _rename_part("test", "Testing")),
+    BadInput("val for test", ("val", "rename it to test"), lambda: _rename_part("test", "val")),
+    BadInput(
+        "unlabeled beside train", ("unlabeled", "rename it to unlabelled"), lambda: Path("data/toy/unlabeled").mkdir()
+    ),
+    BadInput("unlabelled inside train", ("train/Unlabelled", "data/toy/unlabelled"), _unlabelled_inside),
     BadInput("missing image", (".png", "does not exist"), lambda: an_image().unlink()),
     BadInput("image is a folder", (".png", "no image file"), lambda: _replace_image(lambda path: path.mkdir())),
     BadInput(

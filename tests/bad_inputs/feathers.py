@@ -1,6 +1,7 @@
 """Label tables: damaged, without columns, of the wrong types, with ids that leave the folder."""
 
 import io
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,7 +66,57 @@ def _wild_offsets() -> None:
     Path(_PATH).write_bytes(content.replace(honest.tobytes(), (honest + 2**30).astype("<i4").tobytes()))
 
 
+def _packed(name: str, make: Callable[[], pa.Table], *words: str) -> BadInput:
+    """A table in one batch, with whatever packs best."""
+
+    def spoil() -> None:
+        table = make().combine_chunks()
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.OSFile(_PATH, "wb") as file, pa.ipc.new_file(file, table.schema, options=options) as writer:
+            writer.write_table(table)
+
+    return BadInput(name, ("labels_train.feather", *words), spoil)
+
+
+def _run_of(value: str, rows: int) -> pa.Array:
+    return pa.RunEndEncodedArray.from_arrays(pa.array([rows], pa.int32()), pa.array([value]))
+
+
+def _pipe() -> None:
+    Path(_PATH).unlink()
+    os.mkfifo(_PATH)
+
+
+_MANY = 10**9
 CASES = [
+    _packed("a billion empty rows", lambda: pa.table({"id": pa.nulls(_MANY), "class": pa.nulls(_MANY)}), "rows"),
+    _packed(
+        "a billion equal rows",
+        lambda: pa.table({"id": _run_of("a", _MANY), "class": _run_of("b", _MANY)}),
+        "1,000,000,000 rows",
+    ),
+    _packed(
+        "few equal rows", lambda: pa.table({"id": _run_of("a", 9), "class": _run_of("b", 9)}), "'id'", "run_end_encoded"
+    ),
+    _packed("a long id of zeros", lambda: pa.table({"id": ["\0" * (1 << 28)], "class": ["a"]}), "268,435,", "unpacked"),
+    _packed(
+        "a long word in another column",
+        lambda: pa.table({"id": ["a"], "class": ["a"], "x": ["\0" * (1 << 28)]}),
+        "unpacked",
+    ),
+    _packed("ten thousand columns", lambda: pa.table({f"c{row}": [1] for row in range(10_000)}), "c9 and 9990 more"),
+    _packed("a column of a long name", lambda: pa.table({"x" * 100_000: [1]}), "xxx..."),
+    _packed(
+        "ids in a zone that is nowhere",
+        lambda: pa.table({"id": pa.array([2**62], pa.timestamp("s", "No/Where" * 99)), "class": ["a"]}),
+        "timestamp",
+    ),
+    _packed(
+        "records with equal fields",
+        lambda: pa.table({"id": ["a"], "class": pa.StructArray.from_arrays([pa.array([1])] * 2, names=["a", "a"])}),
+        "struct",
+    ),
+    BadInput("pipe for a table", ("labels_train.feather", "cannot be read"), _pipe),
     BadInput("no label table", ("labels_train.feather", "does not exist"), lambda: Path(_PATH).unlink()),
     with_file("empty table", _PATH, b"", "cannot be read"),
     with_file("text for a table", _PATH, b"id,class\na.png,apple\n", "cannot be read"),
@@ -81,13 +132,15 @@ CASES = [
     _columns("no rows", lambda *_: {"id": pa.array([], pa.string()), "class": pa.array([], pa.string())}, "empty"),
     _ids("null id", lambda ids: [None, *ids[1:]], "row 0"),
     _ids("all ids null", lambda ids: [None] * len(ids), "row 0"),
-    _ids("ids are fractions", lambda ids: [float(row) for row in range(len(ids))], "row 0"),
-    _ids("ids are truth values", lambda ids: [True] * len(ids), "row 0"),
-    _ids("ids are bytes", lambda ids: [name.encode() for name in ids], "row 0"),
-    _ids("ids are lists", lambda ids: [[name] for name in ids], "row 0"),
-    _ids("ids are dates", lambda ids: pa.array(range(len(ids)), pa.timestamp("ns")), "row 0"),
+    _ids("ids are fractions", lambda ids: [float(row) for row in range(len(ids))], "'id'", "double"),
+    _ids("ids are truth values", lambda ids: [True] * len(ids), "'id'", "bool"),
+    _ids("ids are bytes", lambda ids: [name.encode() for name in ids], "'id'", "binary"),
+    _ids("ids are lists", lambda ids: [[name] for name in ids], "'id'", "list"),
+    _ids("ids are dates", lambda ids: pa.array(range(len(ids)), pa.timestamp("ns")), "'id'", "timestamp"),
     _ids("ids are whole numbers", lambda ids: list(range(len(ids))), "0 does not exist"),
-    _ids("id twice", lambda ids: [ids[1], *ids[1:]], "2 times"),
+    _ids("id twice", lambda ids: [ids[1], *ids[1:]], "2 times", "rows 0, 1"),
+    _ids("ids without suffix", lambda ids: [name.removesuffix(".png") for name in ids], ".png is there"),
+    _ids("ids in another case", lambda ids: [name.upper() for name in ids], ".png is there"),
     _ids(
         "ids not in UTF-8",
         lambda ids: _raw_strings(b"\xff\xfe", *(name.encode() for name in ids[1:])),
@@ -98,18 +151,18 @@ CASES = [
     _first_id("id that climbs", "../test/000_000.png", "../test", "not inside"),
     _first_id("id that climbs from deep", "x/../../../vectors.txt", "x/..", "not inside"),
     _first_id("absolute id", "/etc/passwd", "/etc/passwd", "not inside"),
-    _first_id("backslash in an id", "..\\x.png", "not inside"),
+    _first_id("backslash in an id", "a\\x.png", "write / between folders"),
     _first_id("zero byte in an id", "a\0.png", "row 0"),
     _first_id("line break in an id", "a\nerror: b.png", "row 0"),
     _first_id("terminal escape in an id", "\x1b[2Ja.png", "row 0"),
     _first_id("id too long", "a" * 5000, "row 0"),
     _first_id("id of the folder itself", ".", "no image file"),
-    _classes("classes are numbers", lambda classes: list(range(len(classes))), "row 0", "class"),
+    _classes("classes are numbers", lambda classes: list(range(len(classes))), "int64", "class"),
     _classes("classes are fractions", lambda classes: [0.5] * len(classes), "row 0", "class"),
-    _classes("classes are truth values", lambda classes: [True] * len(classes), "row 0", "class"),
-    _classes("classes are lists", lambda classes: [[name] for name in classes], "row 0", "class"),
-    _classes("classes are records", lambda classes: [{"name": name} for name in classes], "row 0", "class"),
-    _classes("classes are bytes", lambda classes: [name.encode() for name in classes], "row 0", "class"),
+    _classes("classes are truth values", lambda classes: [True] * len(classes), "bool", "class"),
+    _classes("classes are lists", lambda classes: [[name] for name in classes], "list", "class"),
+    _classes("classes are records", lambda classes: [{"name": name} for name in classes], "struct", "class"),
+    _classes("classes are bytes", lambda classes: [name.encode() for name in classes], "binary", "class"),
     _classes("empty class", lambda classes: ["", *classes[1:]], "row 0", "class"),
     _classes("class that the list lacks", lambda classes: ["pear", *classes[1:]], "'pear'", "lacks"),
     _columns("one class", lambda ids, _: {"id": ids, "class": ["apple"] * len(ids)}, "split.pkl", "feather"),

@@ -46,6 +46,13 @@ def _tiff(value: float) -> bytes:
     return text.getvalue()
 
 
+def _spotted_tiff() -> bytes:
+    content = bytearray(encoded("TIFF", compression="tiff_lzw"))
+    for row in range(20, len(content) - 20, 40):
+        content[row : row + 20] = b"\xff" * 20
+    return bytes(content)
+
+
 def _bitmap(width: int, height: int) -> bytes:
     head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + head
@@ -73,6 +80,8 @@ _DAMAGED = {
     "float pixels without end": _tiff(float("inf")),
     "PostScript": POSTSCRIPT,
     "tar archive": b"x" * 257 + b"ustar\x0000" + b"\0" * 300,
+    "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(200),
+    "film": b"\0\0\1\xba" + bytes(200),
     "pickle": b"cos\nsystem\n(S'touch executed'\ntR.",
 }
 CASES = [
@@ -92,6 +101,7 @@ CASES = [
         _png(9, 9, _chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 * 10**6)))),
         "cannot be decoded",
     ),
+    _image("TIFF that libtiff complains of", _spotted_tiff, "cannot be decoded"),
     BadInput(
         "image: decoded on the fly",
         (".png", "cannot be decoded"),

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from loaders.dataset.index import dataset_folder, load_index, table_path
+from loaders.dataset.index import UNLABELLED, dataset_folder, load_index, table_path
 from tests.support.datasets import make_dataset
 from utils.errors import SemcoError
 
@@ -82,6 +82,95 @@ def test_subfolders(folder):
     (folder / "train" / "000_000.png").rename(folder / "train" / "deep" / "x.png")
     _rewrite(folder, [("deep/x.png", "cat"), ("001_000.png", "ant")])
     assert load_index(folder, "train").ids == ("001_000.png", "deep/x.png")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("0.jpg", "0"),
+        ("0.JPG", "0.jpg"),
+        ("0.jpg", "0.png"),
+        ("deep/0.jpg", "Deep/0.jpg"),
+        ("e\u0301.png", "\u00e9.png"),
+    ],
+)
+def test_a_file_of_almost_this_name_is_named(folder, file, name):
+    (folder / "train" / "deep").mkdir()
+    (folder / "train" / "000_000.png").rename(folder / "train" / file)
+    _rewrite(folder, [(name, "cat"), ("001_000.png", "ant")])
+    with pytest.raises(SemcoError) as caught:
+        load_index(folder, "train")
+    assert f"does not exist, but {file} is there: write ids as the files are called" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "renamed", "words"),
+    [
+        ("train", "Train", "Train is not read under this name: rename it to train"),
+        ("test", "Testing", "Testing is not read under this name: rename it to test"),
+        ("test", "val", "val is not read under this name: rename it to test"),
+        ("unlabelled", "unlabeled", "unlabeled is not read under this name: rename it to unlabelled"),
+        ("unlabelled", "Unlabelled", "Unlabelled is not read under this name: rename it to unlabelled"),
+    ],
+)
+def test_parts_of_other_names_are_refused_with_the_name_to_use(tmp_path, folder, name, renamed, words):
+    (folder / "unlabelled").mkdir()
+    (folder / name).rename(folder / renamed)
+    with pytest.raises(SemcoError, match=words):
+        dataset_folder(tmp_path, "toy")
+
+
+def test_a_second_folder_of_a_part_is_refused(tmp_path, folder):
+    for name in ("unlabelled", "valid"):
+        (folder / name).mkdir()
+    assert dataset_folder(tmp_path, "toy") == folder
+    (folder / "unlabeled").mkdir()
+    with pytest.raises(SemcoError, match="unlabeled stands beside unlabelled/ and is not read: move its images"):
+        dataset_folder(tmp_path, "toy")
+
+
+@pytest.mark.parametrize("name", ["unlabelled", "Unlabeled"])
+def test_unlabelled_images_inside_train_are_not_overlooked(folder, name):
+    (folder / "train" / name).mkdir()
+    (folder / "train" / name / "x.png").write_bytes(b"")
+    with pytest.raises(SemcoError, match=f"train/{name} holds images that no label table names: move it beside train/"):
+        load_index(folder, "train")
+
+
+def test_what_systems_leave_is_no_unlabelled_image(folder, caplog):
+    for name in ("a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini", "deep/@eaDir/a.jpg", "__MACOSX/._a.jpg",
+                 ".ipynb_checkpoints/b.jpg", "deep/b.jpg"):  # fmt: skip
+        (folder / "unlabelled" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "unlabelled" / name).write_bytes(b"")
+    index = load_index(folder, "train")
+    assert [name for name in index.ids if name.startswith(UNLABELLED)] == [
+        UNLABELLED + "a.jpg",
+        UNLABELLED + "deep/b.jpg",
+    ]
+    (message,) = caplog.messages
+    assert message.startswith("6 files in ")
+    assert message.endswith("skipped: .DS_Store, ...")
+
+
+def test_listed_classes_without_a_training_image_are_warned_about(folder, caplog):
+    load_index(folder, "train", class_names=["class", *CLASSES])
+    (message,) = caplog.messages
+    assert message.startswith("1 of the 4 listed classes have no training image: 'class'; ")
+    caplog.clear()
+    load_index(folder, "train", class_names=[*CLASSES, *(f"c{number:02d}" for number in range(30))])
+    (message,) = caplog.messages
+    assert "'c09' and 20 more;" in message
+    caplog.clear()
+    load_index(folder, "train", class_names=CLASSES)
+    load_index(folder, "test", class_names=["class", *CLASSES])
+    assert not caplog.messages
+
+
+def test_a_listed_class_is_found_whatever_its_blanks(folder):
+    index = load_index(folder, "train", class_names=["cat ", " ant", "bee"])
+    assert index.class_names == ("cat", "ant", "bee")
+    with pytest.raises(SemcoError, match="'cat' and 'cat ', which are one class"):
+        load_index(folder, "train", class_names=["cat", "cat ", "ant", "bee"])
 
 
 def test_dataset_folder(tmp_path, folder):

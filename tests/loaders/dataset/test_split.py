@@ -147,3 +147,27 @@ def test_any_mapping_gives_a_split_or_one_error(tmp_path_factory, content):
         assert "\n" not in str(error)
     else:
         assert encode_split(split.part, split.classes) == content
+
+
+def test_blanks_and_accents_do_not_make_another_class(tmp_path, index):
+    """Neither against the table nor against a class list that was written elsewhere."""
+    write_content(tmp_path / "x.json", encode_split("train", {"000_000.png": "cat ", "001_000.png": "\tant"}))
+    rows, labels = locate_split(read_split(tmp_path / "x.json"), index)
+    assert [index.class_names[label] for label in labels] == ["cat", "ant"]
+    assert [index.ids[row] for row in rows] == ["000_000.png", "001_000.png"]
+    write_content(tmp_path / "y.json", encode_split("train", {"000_000.png": "cafe\u0301"}))
+    assert read_split(tmp_path / "y.json").classes == {"000_000.png": "caf\u00e9"}
+
+
+@pytest.mark.parametrize(("suffix", "content"), [(".CSV", "train/a.png,cat\n"), (".Json", '{"train/a.png": "cat"}')])
+def test_suffixes_in_any_case_are_written_as_what_they_name(tmp_path, suffix, content):
+    path = tmp_path / f"split{suffix}"
+    write_content(path, {"train/a.png": "cat"})
+    assert path.read_text().replace("\n", "") == content.replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["000_000", "000_000.PNG", "000_000.jpg"])
+def test_a_file_of_almost_this_name_is_named(tmp_path, index, name):
+    write_content(tmp_path / "x.json", encode_split("train", {name: "cat"}))
+    with pytest.raises(SemcoError, match=rf"names train/{name} not in .*, where 000_000\.png is: use the split"):
+        locate_split(read_split(tmp_path / "x.json"), index)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from loaders.dataset.split import Split
-from loaders.dataset.split_check import check_splits, format_report
+from loaders.dataset.split_check import SplitReport, check_splits, format_report
 from tests.support.datasets import make_dataset
 from utils.errors import SemcoError
 from utils.progress import Progress
@@ -39,7 +39,7 @@ def test_a_good_split(folder):
         "test": 6,
     }
     text = format_report(report)
-    assert "unlabelled: 9 images, 3 classes, 3 to 3 images a class" in text
+    assert "unlabelled: 9 images, 3 classes, 3 to 3 images per class" in text
     assert "problems: none" in text
 
 
@@ -93,3 +93,13 @@ def test_a_dataset_without_a_test_part(folder):
 def test_a_test_split_is_no_labelled_split(folder):
     with pytest.raises(SemcoError, match="names images of test/"):
         check_splits(folder, _split(LABELLED, "test"), progress=Progress(enabled=False))
+
+
+def test_no_line_names_more_than_ten_things():
+    group = [f"train/{number}.png" for number in range(30)]
+    report = SplitReport(problems=[], counts={}, duplicates=[group] * 14)
+    lines = format_report(report).splitlines()
+    assert lines[0] == "equal files in different pools: 14"
+    assert len(lines) == 1 + 10 + 1 + 1
+    assert lines[1].endswith("train/9.png and 20 more")
+    assert lines[11] == "  and 4 more groups"

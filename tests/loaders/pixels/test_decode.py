@@ -2,13 +2,14 @@
 
 import io
 import os
+import struct
 
 import numpy as np
 import pytest
 import torchvision
 from PIL import EpsImagePlugin, Image, ImageOps
 
-from loaders.pixels.decode import decode_image
+from loaders.pixels.decode import decode, decode_image
 from tests.support.sample_images import photo_crops
 from utils.errors import SemcoError
 
@@ -76,11 +77,34 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path, photo):
         np.testing.assert_array_equal(pixels, np.repeat(grey[:, :, None], 3, axis=2))
 
 
-def test_float_images(tmp_path, photo):
-    grey = np.asarray(photo.convert("L")).astype(np.float32)
-    for scale in (1.0, 1 / 255):
-        pixels = decode_image(_saved(Image.fromarray(grey * scale), tmp_path / "a.tif"), 60)
-        assert np.abs(pixels[..., 0].astype(int) - grey).max() <= 1
+@pytest.mark.parametrize(
+    ("dtype", "levels", "expected"),
+    [
+        (np.uint16, (0, 65535), (0, 255)),
+        (np.uint16, (0, 32768), (0, 128)),
+        (np.uint16, (0, 4095), (0, 255)),  # 12 bits in 16: not nearly black
+        (np.uint16, (7, 255), (7, 255)),
+        (np.int32, (0, 200), (0, 200)),
+        (np.int32, (0, 65535), (0, 255)),
+        (np.int32, (0, 2**31 - 1), (0, 255)),  # not nearly white
+        (np.int32, (10**6, 2 * 10**6), (0, 255)),
+        (np.int32, (-1000, 3000), (0, 255)),
+        (np.int32, (-5, -5), (0, 0)),
+        (np.float32, (0, 0.5), (0, 128)),
+        (np.float32, (0, 200.0), (0, 200)),
+        (np.float32, (0, 4095.0), (0, 255)),
+        (np.float32, (-1, 1.0), (0, 255)),
+        (np.float32, (0, 3e38), (0, 255)),
+        (np.float32, (-3e38, 3e38), (0, 255)),
+        (np.float32, (0, 0), (0, 0)),
+    ],
+)
+def test_deep_images_are_scaled_by_their_range(tmp_path, dtype, levels, expected):
+    pixels = np.full((20, 20), levels[0], dtype=dtype)
+    pixels[:, 10:] = levels[1]
+    decoded = decode_image(_saved(Image.fromarray(pixels), tmp_path / "a.tif"), 20)
+    assert (decoded[:, :10] == expected[0]).all()
+    assert (decoded[:, 10:] == expected[1]).all()
 
 
 def test_exif_rotation_is_applied(tmp_path, photo):
@@ -91,6 +115,71 @@ def test_exif_rotation_is_applied(tmp_path, photo):
     assert pixels.shape == (80, 60, 3)
     upright = ImageOps.exif_transpose(Image.open(path))
     np.testing.assert_array_equal(pixels, np.asarray(upright))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_exif_rotation_equals_pillows(tmp_path, photo, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    path = _saved(photo, tmp_path / "a.png", exif=exif)
+    decoded = decode(path, 60)
+    np.testing.assert_array_equal(decoded.pixels, np.asarray(ImageOps.exif_transpose(Image.open(path))))
+    assert decoded.has_good_exif
+
+
+# One without a directory, and one that is no EXIF at all.
+_BROKEN_EXIF = [
+    b"Exif\0\0MM\0*\0\0\xff\xff" + bytes(40),
+    b"Exif\0\0garbage that is no directory at all",
+]
+
+
+@pytest.mark.parametrize("block", _BROKEN_EXIF)
+def test_a_broken_exif_block_costs_the_rotation_only(tmp_path, photo, block):
+    plain = decode(_saved(photo, tmp_path / "a.jpg", quality=95), 60)
+    broken = decode(_saved(photo, tmp_path / "b.jpg", quality=95, exif=block), 60)
+    assert (plain.has_good_exif, broken.has_good_exif) == (True, False)
+    np.testing.assert_array_equal(broken.pixels, plain.pixels)
+
+
+def test_an_orientation_beside_a_broken_entry_is_applied(tmp_path, photo):
+    """Pillow reads this block, but cannot write it again, which its own `exif_transpose` does."""
+    block = bytes.fromhex(
+        "457869660000 4d4d002a00000008 0003 01560002000000060000 0032 011200030000000100060000 011a00050000000100000038"
+        "e9c40000 6d616b65720000000003 00000002"
+    )
+    path = _saved(photo, tmp_path / "a.jpg", exif=block)
+    with Image.open(path) as image, pytest.raises(struct.error):
+        ImageOps.exif_transpose(image)
+    assert decode(path, 60).pixels.shape == (80, 60, 3)
+
+
+def test_an_exif_block_that_pillow_fails_on_costs_the_rotation_only(tmp_path, photo, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain = decode_image(_saved(photo, tmp_path / "b.jpg"), 60)
+    path = _saved(photo, tmp_path / "a.jpg", exif=exif)
+    monkeypatch.setattr(Image.Exif, "load", lambda *_: {}[7])
+    broken = decode(path, 60)
+    np.testing.assert_array_equal(broken.pixels, plain)
+    assert not broken.has_good_exif
+
+
+def test_an_empty_exif_block_is_not_broken(tmp_path, photo):
+    block = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"
+    assert decode(_saved(photo, tmp_path / "a.jpg", exif=block), 60).has_good_exif
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_libtiff_writes_nothing_of_its_own(tmp_path, photo, compression, capfd):
+    path = _saved(photo, tmp_path / "a.tif", compression=compression)
+    content = bytearray(path.read_bytes())
+    for row in range(20, len(content) - 20, 40):
+        content[row : row + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(SemcoError, match=r"a\.tif cannot be decoded"):
+        decode_image(path, 60)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_damaged_images_are_named(tmp_path, photo):

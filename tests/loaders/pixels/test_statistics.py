@@ -1,5 +1,6 @@
 """Mean and standard deviation of a dataset."""
 
+import os
 import shutil
 
 import numpy as np
@@ -88,4 +89,11 @@ def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     store = pack([np.zeros((4, 4, 3), np.uint8)])
     with pytest.raises(SemcoError, match=r"x\.json .*delete it"):
+        pixel_statistics(store, im_size=4, cache_file=tmp_path / "x.json", progress=SILENT)
+
+
+def test_a_pipe_in_the_place_of_the_file_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "x.json")
+    store = pack([np.zeros((4, 4, 3), np.uint8)])
+    with pytest.raises(SemcoError, match=r"x\.json is no file of statistics: delete it"):
         pixel_statistics(store, im_size=4, cache_file=tmp_path / "x.json", progress=SILENT)

@@ -81,6 +81,18 @@ def test_files_give_the_same_bytes_as_memory(tmp_path):
     assert torch.equal(files.centre_crops(rows, 24), store.centre_crops(rows, 24))
 
 
+def test_crops_never_show_a_neighbours_pixels():
+    """Even of images smaller than the padding, which no cache file gives out."""
+    images = [
+        np.full((height, width, 3), level, np.uint8) for level, (height, width) in enumerate([(3, 2), (1, 9), (2, 2)])
+    ]
+    store = pack(images)
+    plan = _plan(300, len(images))
+    expected = plan.image.view(-1, 1, 1, 1).to(torch.uint8)
+    assert (store.crops(plan, 8) == expected).all()
+    assert (store.centre_crops(plan.image, 8) == expected).all()
+
+
 @pytest.mark.gpu
 def test_cuda_gives_the_same_bytes():
     images = _ragged(each=50)

@@ -79,15 +79,15 @@ def test_train_without_test(photos, tmp_path, capsys):
     whole = tmp_path / "whole"
     whole.mkdir()
     photos.rename(whole / "train")
-    save_photo(whole / "valid" / "bee" / "x.jpg")
+    save_photo(whole / "spare" / "bee" / "x.jpg")
     assert _prepare(whole) == 0
     shown = capsys.readouterr()
     assert "12 train images, 2 classes; written" in shown.out
-    assert f"{whole} holds valid beside train and test: not read" in shown.err
-    (whole / "valid").rename(whole / "test")
+    assert f"{whole} holds spare beside train and test: not read" in shown.err
+    (whole / "spare").rename(whole / "test")
     assert _prepare(whole, "--test-fraction", "0.5", name="other") == 2
     assert "has a test part already" in capsys.readouterr().err
-    (whole / "train").rename(whole / "valid")
+    (whole / "train").rename(whole / "spare")
     assert _prepare(whole, name="other") == 2
     assert "train does not exist, but test/ does" in capsys.readouterr().err
 
@@ -99,8 +99,95 @@ def test_files_that_are_no_images(photos, capsys):
     assert _prepare(photos) == 0
     shown = capsys.readouterr()
     assert "12 train images" in shown.out
-    assert shown.err.startswith("warning: 2 files are left out")
+    assert shown.err.startswith("warning: 2 files are left out, because they are no images")
     assert "IMG_1.heic, ..." in shown.err
+    assert "warning: 1 files and folders that are hidden or left by systems are skipped" in shown.err
+
+
+def test_what_systems_leave_is_counted_in_one_line(photos, capsys):
+    for name in ("train/@eaDir/x.png", "train/.ipynb_checkpoints/x.png", "__MACOSX/train/x.png", "train/Thumbs.db",
+                 "unlabelled/desktop.ini", "unlabelled/._a.png", ".DS_Store/x.png"):  # fmt: skip
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(b"")
+    save_photo(photos / "unlabelled" / "a.png")
+    assert _prepare(photos) == 0
+    shown = capsys.readouterr()
+    assert "12 train images, 1 unlabelled images, 2 classes" in shown.out
+    (line,) = shown.err.splitlines()
+    assert line.startswith("warning: 7 files and folders that are hidden or left by systems are skipped: ")
+
+
+def test_images_are_told_by_content(photos, capsys):
+    """Without a suffix, and under a wrong one; data files that Pillow knows by name are no images."""
+    (photos / "train" / "10.bmp").rename(photos / "train" / "scan")
+    (photos / "train" / "two  blanks;.png").rename(photos / "train" / "photo.old")
+    for name, content in (
+        ("a.h5", b"\x89HDF\r\n\x1a\n"),
+        ("b.mpg", b"\0\0\1\xba"),
+        ("c.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
+    ):
+        (photos / "train" / name).write_bytes(content + bytes(100))
+    assert _prepare(photos) == 0
+    shown = capsys.readouterr()
+    assert "12 train images" in shown.out
+    assert shown.err.startswith("warning: 3 files are left out")
+    for path in list((photos / "train").iterdir()):
+        if path.suffix not in (".h5", ".mpg", ".eps"):
+            path.unlink()
+    assert _prepare(photos, name="other") == 2
+    assert "train holds no image (its 3 files are none: " in capsys.readouterr().err
+
+
+def test_heic_says_what_to_install(photos, capsys, monkeypatch):
+    monkeypatch.setattr("loaders.pixels.formats.register_heic", lambda: False)
+    (photos / "train" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    assert _prepare(photos) == 0
+    assert "1 images are left out: HEIC needs pillow-heif: install it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("Train", "Test"), ("Training", "Testing"), ("train", "val"), ("TRAIN", "Validation")]
+)
+def test_parts_in_any_spelling(photos, tmp_path, train, test):
+    photos.rename(tmp_path / "whole")
+    (tmp_path / "whole" / "x").mkdir()
+    for name in ("red apple", "train"):
+        (tmp_path / "whole" / name).rename(tmp_path / "whole" / "x" / name)
+        save_photo(tmp_path / "whole" / test / name / "x.png")
+    (tmp_path / "whole" / "x").rename(tmp_path / "whole" / train)
+    for folder in ("UNLABELED", f"{train}/Unlabelled"):
+        save_photo(tmp_path / "whole" / folder / f"{folder[:3]}.png")
+    assert _prepare(tmp_path / "whole") == 0
+    index = load_index(tmp_path / "data" / "mine", "train")
+    assert index.class_names == ("red apple", "train")
+    assert (len(index), (index.labels == -1).sum()) == (14, 2)
+    assert len(load_index(tmp_path / "data" / "mine", "test")) == 2
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (["train/a", "Training/a"], "Training and train, which both are the train part: merge them"),
+        (["train", "test"], "without class folders in them: expected train/<class>/ and test/<class>/"),
+        (["Train", "val"], "without class folders in them"),
+        (["val/a"], "train does not exist, but val/ does"),
+        (["train/a", "train/b", "test/unlabeled"], "unlabelled images are training images"),
+    ],
+)
+def test_parts_that_make_no_sense(tmp_path, folders, words, capsys):
+    for folder in folders:
+        save_photo(tmp_path / "source" / folder / "x.png")
+    assert _prepare(tmp_path / "source") == 2
+    assert words in capsys.readouterr().err
+
+
+def test_class_folders_that_look_the_same_are_one_class(tmp_path):
+    for name in ("caf\u00e9", "cafe\u0301", "cat", "cat "):
+        save_photo(tmp_path / "source" / name / "x.png")
+    assert _prepare(tmp_path / "source") == 0
+    index = load_index(tmp_path / "data" / "mine", "train")
+    assert index.class_names == ("caf\u00e9", "cat")
+    assert len(index) == 4
 
 
 @pytest.mark.parametrize("name", ["back\\slash.png", "x" * 250 + ".png", os.fsdecode(b"\xff.png")])

@@ -76,7 +76,10 @@ def test_without_a_test_part(source, tmp_path):
             "lacks the column 'class' (it has file, label): name another one with --class-column",
         ),
         ([*ROWS, ("gone.jpg", "bee"), ("lost.jpg", "bee")], ["file", "class"], "gone.jpg does not exist (and 1 more)"),
-        ([*ROWS, ROWS[0]], ["file", "class"], "two images of train would both be called 'r__0.jpg'"),
+        ([*ROWS, ROWS[0]], ["file", "class"], "lists 'r/0.jpg' twice (rows 0 and 19): each image must be listed once"),
+        ([*ROWS, ("x/0", "bee")], ["file", "class"], "x/0 does not exist, but x/0.jpg is there"),
+        ([*ROWS, ("X/0.JPG", "bee")], ["file", "class"], "X/0.JPG does not exist, but x/0.jpg is there"),
+        ([*ROWS, ("x\\0.jpg", "bee")], ["file", "class"], "'x\\\\0.jpg': write / between folders, not a backslash"),
         ([*ROWS, (None, "bee")], ["file", "class"], "row 19 has no file name"),
         ([*ROWS, ("../x.jpg", "bee")], ["file", "class"], "'../x.jpg', which is not inside"),
         ([*ROWS, ("/etc/passwd", "bee")], ["file", "class"], "'/etc/passwd', which is not inside"),
@@ -123,7 +126,21 @@ def test_other_mistakes(source, tmp_path, capsys):
     assert "expected .csv, .tsv, .feather, .parquet" in capsys.readouterr().err
     assert _prepare(source, tmp_path / "gone.csv", "--test-table", "x.csv", "--test-fraction", "0.5") == 2
     assert "give one of them" in capsys.readouterr().err
-    pd.DataFrame(ROWS, columns=["file", "class"]).to_csv(tmp_path / "images.csv", index=False)
+    pd.DataFrame(ROWS[:-1], columns=["file", "class"]).to_csv(tmp_path / "images.csv", index=False)
     pd.DataFrame([("x/0.jpg", "wasp")], columns=["file", "class"]).to_csv(tmp_path / "test.csv", index=False)
     assert _prepare(source, tmp_path / "images.csv", "--test-table", str(tmp_path / "test.csv")) == 2
     assert "a class that train lacks" in capsys.readouterr().err
+
+
+def test_an_image_in_both_tables(source, tmp_path, capsys):
+    for name in ("train", "test"):
+        pd.DataFrame(ROWS, columns=["file", "class"]).to_csv(tmp_path / f"{name}.CSV", index=False)
+    assert _prepare(source, tmp_path / "train.CSV", "--test-table", str(tmp_path / "test.CSV")) == 2
+    assert "both list 'N__0.jpg' (and 18 more): an image is for training or for testing" in capsys.readouterr().err
+
+
+def test_blanks_around_a_class_name(source, tmp_path):
+    rows = [(file, name and f" {name} ") for file, name in ROWS[:3]] + ROWS[3:]
+    pd.DataFrame(rows, columns=["file", "class"]).to_csv(tmp_path / "images.csv", index=False)
+    assert _prepare(source, tmp_path / "images.csv") == 0
+    assert load_index(tmp_path / "data" / "mine", "train").class_names == ("None", "bee", "red apple")
