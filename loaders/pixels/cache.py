@@ -128,12 +128,16 @@ def _decode(request: StoreRequest) -> DecodePass:
 
 
 def _from_files(request: StoreRequest) -> OpenedStore:
-    bad, digest = _check_files(request)
+    bad, digest, broken_exif = _check_files(request)
     store = FileStore(request.paths, im_size=request.im_size, workers=request.workers)
-    return OpenedStore(store=store, bad=bad, source="decoded on the fly", digest=digest)
+    return OpenedStore(store=store, bad=bad, source="decoded on the fly" + _unturned(broken_exif), digest=digest)
 
 
-def _check_files(request: StoreRequest) -> tuple[dict[int, str], str]:
+def _unturned(count: int) -> str:
+    return f"; {count:,} of them have a broken EXIF block and are not rotated" if count else ""
+
+
+def _check_files(request: StoreRequest) -> tuple[dict[int, str], str, int]:
     """Decode everything once, or read what came of it: a bad image would end a long training at any moment of it."""
     path = request.cache_file("checked.json")
     if path.exists():
@@ -144,7 +148,7 @@ def _check_files(request: StoreRequest) -> tuple[dict[int, str], str]:
     _check_needed(images.bad, request)
     if can_hold(path.parent, 4096 + sum(map(len, images.bad.values()))):
         write_check(path, images)
-    return images.bad, images.digest
+    return images.bad, images.digest, images.broken_exif
 
 
 def _decode_to_memory(request: StoreRequest) -> OpenedStore:
@@ -158,7 +162,8 @@ def _decode_to_memory(request: StoreRequest) -> OpenedStore:
         pixels[start : start + len(flat)] = flat
         start += len(flat)
     store = store_from_shapes(torch.from_numpy(pixels), images.shapes)
-    return OpenedStore(store=store, bad=images.bad, source="memory", digest=images.digest)
+    source = "memory" + _unturned(images.broken_exif)
+    return OpenedStore(store=store, bad=images.bad, source=source, digest=images.digest)
 
 
 def _write_cache(path: Path, request: StoreRequest) -> None:
@@ -174,5 +179,6 @@ def _write_cache(path: Path, request: StoreRequest) -> None:
 def _from_cache(path: Path, request: StoreRequest, *, load: bool) -> OpenedStore:
     cached = read_pixels(path, images=len(request.paths), short_side=request.im_size, load=load)
     source = f"memory, from the cache {path}" if load else f"mapped from the cache {path}"
+    source += _unturned(cached.broken_exif)
     store = store_from_shapes(cached.pixels, cached.shapes)
     return OpenedStore(store=store, bad=cached.bad, source=source, digest=cached.digest)

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -38,13 +38,14 @@ class CachedPixels:
     """What a cache file holds.
 
     `pixels`: uint8 (P, 3), image after image; `shapes`: (height, width) pairs, int32 (N, 2), of which the images in `bad` have
-    (0, 0); `digest`: `DecodePass.digest` of all that.
+    (0, 0); `digest`: `DecodePass.digest` of all that; `broken_exif`: how many images are not rotated for that reason.
     """
 
     pixels: Tensor
     shapes: np.ndarray
     bad: dict[int, str]
     digest: str
+    broken_exif: int
 
 
 def write_pixels(path: Path, images: DecodePass, *, check: Callable[[Mapping[int, str]], None]) -> None:
@@ -70,6 +71,7 @@ def write_pixels(path: Path, images: DecodePass, *, check: Callable[[Mapping[int
             "pixels": int(areas(shapes).sum()),
             "bad": len(reasons),
             "digest": images.digest,
+            "broken_exif": images.broken_exif,
         }
         file.seek(0)
         file.write(MAGIC + json.dumps(header).encode() + b"\n")
@@ -86,7 +88,8 @@ def read_pixels(path: Path, *, images: int, short_side: int, load: bool) -> Cach
         SemcoError: the file is damaged, cut short, or holds other images.
     """
     with _open_regular(path) as file:
-        pixel_count, image_count, reason_bytes, digest = _parse_header(path, file.read(_HEADER_BYTES))
+        header = _parse_header(path, file.read(_HEADER_BYTES))
+        pixel_count, image_count, reason_bytes = header.pixels, header.images, header.bad
         if image_count != images:
             raise _damaged(path, f"holds {image_count} images, expected {images}")
         pixel_bytes, shape_bytes = 3 * pixel_count, 8 * image_count
@@ -97,7 +100,7 @@ def read_pixels(path: Path, *, images: int, short_side: int, load: bool) -> Cach
         bad = _parse_reasons(path, _parse(path, file.read(reason_bytes)))
         _check_shapes(path, shapes, bad, pixel_count=pixel_count, short_side=short_side)
         pixels = _load(path, file, pixel_count) if load else _map(path, pixel_count)
-    return CachedPixels(pixels=pixels, shapes=shapes, bad=bad, digest=digest)
+    return CachedPixels(pixels=pixels, shapes=shapes, bad=bad, digest=header.digest, broken_exif=header.broken_exif)
 
 
 def _check_shapes(path: Path, shapes: np.ndarray, bad: Mapping[int, str], *, pixel_count: int, short_side: int) -> None:
@@ -126,26 +129,36 @@ def _map(path: Path, pixel_count: int) -> Tensor:
     return torch.from_numpy(np.memmap(path, mode="c", offset=_HEADER_BYTES, shape=(pixel_count, 3)))
 
 
-def _parse_header(path: Path, head: bytes) -> tuple[int, int, int, str]:
-    """Return the number of pixels, the number of images, the length of the reasons, and the digest."""
+class _Header(NamedTuple):
+    """Numbers of pixels and images, bytes of the reasons, images with a broken EXIF block, digest."""
+
+    pixels: int
+    images: int
+    bad: int
+    broken_exif: int
+    digest: str
+
+
+def _parse_header(path: Path, head: bytes) -> _Header:
     try:
-        header = json.loads(head.removeprefix(MAGIC).split(b"\n", 1)[0])
-        pixels, images, bad, digest = (header[name] for name in ("pixels", "images", "bad", "digest"))
+        content = json.loads(head.removeprefix(MAGIC).split(b"\n", 1)[0])
+        header = _Header(*(content[name] for name in _Header._fields))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _damaged(path, "has no readable header") from error
-    are_counts = all(type(number) is int and 0 <= number < 2**60 for number in (pixels, images, bad))
-    if not head.startswith(MAGIC) or not are_counts or bad > _MOST_REASON_BYTES or not _is_digest(digest):
+    *counts, digest = header
+    are_counts = all(type(number) is int and 0 <= number < 2**60 for number in counts)
+    if not head.startswith(MAGIC) or not are_counts or header.bad > _MOST_REASON_BYTES or not _is_digest(digest):
         raise _damaged(path, "has a header that makes no sense")
-    return pixels, images, bad, digest
+    return header
 
 
 def write_check(path: Path, images: DecodePass) -> None:
     """Write what a pass over images found that are kept in their own files."""
-    write_text(path, json.dumps({"bad": images.bad, "digest": images.digest}))
+    write_text(path, json.dumps({"bad": images.bad, "digest": images.digest, "broken_exif": images.broken_exif}))
 
 
-def read_check(path: Path) -> tuple[dict[int, str], str]:
-    """Read what `write_check` wrote: reasons by position, and the digest of the pixels.
+def read_check(path: Path) -> tuple[dict[int, str], str, int]:
+    """Read what `write_check` wrote: reasons by position, the digest of the pixels, images with a broken EXIF block.
 
     Raises:
         SemcoError: the file is damaged.
@@ -154,7 +167,9 @@ def read_check(path: Path) -> tuple[dict[int, str], str]:
         saved = _parse(path, file.read(_MOST_REASON_BYTES))
     if not isinstance(saved, dict) or not _is_digest(saved.get("digest")):
         raise _damaged(path, "has no digest")
-    return _parse_reasons(path, saved.get("bad")), saved["digest"]
+    if type(saved.get("broken_exif")) is not int:
+        raise _damaged(path, "counts no broken EXIF blocks")
+    return _parse_reasons(path, saved.get("bad")), saved["digest"], saved["broken_exif"]
 
 
 def _parse(path: Path, raw: bytes) -> object:

@@ -11,11 +11,13 @@ from loaders.pixels.decode_pool import Decoded
 class DecodePass:
     """Hands on the pixels of decoded chunks, once, and collects sizes, failures and a digest meanwhile.
 
-    After the iteration: `bad` maps the position of an image that cannot be decoded to the reason.
+    After the iteration: `bad` maps the position of an image that cannot be decoded to the reason; `broken_exif` counts the images
+    that are not rotated because their EXIF block is broken.
     """
 
     def __init__(self, chunks: Iterable[Decoded]) -> None:
         self.bad: dict[int, str] = {}
+        self.broken_exif = 0
         self._chunks = chunks
         self._shapes: list[np.ndarray] = []
         self._pixels = hashlib.sha256()
@@ -24,6 +26,7 @@ class DecodePass:
         for chunk in self._chunks:
             self._shapes.append(chunk.shapes)
             self.bad.update(chunk.bad)
+            self.broken_exif += chunk.broken_exif
             self._pixels.update(chunk.pixels)
             yield chunk.pixels
 

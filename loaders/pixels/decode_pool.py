@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loaders.pixels.decode import decode_image
+from loaders.pixels.decode import decode
 from utils.errors import SemcoError
 from utils.processes.launch import end_with_parent
 
@@ -26,12 +26,14 @@ _WORTH_PROCESSES = 4096
 class Decoded:
     """Consecutive images: their pixels end to end, (height, width) pairs int32 (n, 2), and what could not be read.
 
-    An image that cannot be decoded has the size (0, 0) and no pixels; `bad` maps its position to the reason.
+    An image that cannot be decoded has the size (0, 0) and no pixels; `bad` maps its position to the reason. `broken_exif` counts
+    the images whose EXIF block cannot be read, so that they are not rotated.
     """
 
     pixels: bytearray
     shapes: np.ndarray
     bad: dict[int, str]
+    broken_exif: int = 0
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -70,13 +72,14 @@ def _follow_parent() -> None:
 
 def _decode_chunk(job: tuple[int, list[str], int]) -> Decoded:
     start, paths, im_size = job
-    pixels, shapes, bad = bytearray(), np.zeros((len(paths), 2), dtype=np.int32), {}
+    pixels, shapes, bad, broken_exif = bytearray(), np.zeros((len(paths), 2), dtype=np.int32), {}, 0
     for row, path in enumerate(paths):
         try:
-            image = decode_image(path, im_size)
+            image = decode(path, im_size)
         except SemcoError as error:
             bad[start + row] = str(error)
         else:
-            shapes[row] = image.shape[:2]
-            pixels += image.tobytes()
-    return Decoded(pixels=pixels, shapes=shapes, bad=bad)
+            shapes[row] = image.pixels.shape[:2]
+            pixels += image.pixels.tobytes()
+            broken_exif += not image.has_good_exif
+    return Decoded(pixels=pixels, shapes=shapes, bad=bad, broken_exif=broken_exif)

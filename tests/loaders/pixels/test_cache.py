@@ -57,7 +57,7 @@ def test_memory_writes_no_file(request_):
 
 def test_second_start_decodes_nothing(request_, monkeypatch):
     first = _views(open_store(request_))
-    monkeypatch.setattr(decode_pool, "decode_image", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decode_pool, "decode", lambda *_: pytest.fail("decoded again"))
     second = open_store(request_)
     assert "from the cache" in second.source
     assert torch.equal(_views(second), first)
@@ -180,6 +180,18 @@ def test_bad_images_are_reported_by_position(request_, mode):
         assert "4.png cannot be decoded" in opened.bad[4]
         assert torch.equal(_views(opened), good)
         assert opened.store.centre_crops(torch.tensor([8]), 32).float().std() > 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_images_that_are_not_rotated_are_counted(request_, mode):
+    for row in (2, 5):
+        Image.open(request_.paths[row]).save(
+            request_.paths[row], "JPEG", exif=b"Exif\0\0garbage that is no directory at all"
+        )
+    for _ in range(2):
+        opened = open_store(dataclasses.replace(request_, mode=mode))
+        assert opened.source.endswith("; 2 of them have a broken EXIF block and are not rotated")
+        assert opened.bad == {}
 
 
 def test_missing_image(request_):

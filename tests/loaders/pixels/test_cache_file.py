@@ -191,7 +191,7 @@ def test_what_was_checked_is_read(tmp_path):
     images = DecodePass(_chunks((1, 4)))
     list(images)
     write_check(tmp_path / "x.json", images)
-    assert read_check(tmp_path / "x.json") == (images.bad, images.digest)
+    assert read_check(tmp_path / "x.json") == (images.bad, images.digest, 0)
 
 
 @pytest.mark.parametrize(
