@@ -51,6 +51,7 @@ class TrainingData:
 
     `validation_rows` (V,): rows of `validation`, int64; `validation_labels` (V,): their classes, int64; `truth` (U,): the
     classes of the pool's unlabelled images, int64, -1 where nobody knows. Nothing but the diagnostics looks at `truth`.
+    `training_pixels`, `validation_pixels`: digests of all decoded pixels, by which a resumed run notices changed images.
     """
 
     pool: TrainingPool
@@ -59,6 +60,8 @@ class TrainingData:
     validation_labels: torch.Tensor
     truth: torch.Tensor
     statistics: PixelStatistics
+    training_pixels: str
+    validation_pixels: str
 
 
 def select_images(config: Config) -> Selection:
@@ -130,6 +133,8 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
         validation_labels=torch.from_numpy(chosen.labels[validation]),
         truth=torch.from_numpy(selection.train.labels[selection.unlabelled[unlabelled]]),
         statistics=_statistics(config, train_request, train, pretrained=pretrained),
+        training_pixels=train.digest,
+        validation_pixels=valid.digest,
     )
 
 
@@ -160,6 +165,8 @@ def describe_data(selection: Selection, data: TrainingData) -> dict[str, Any]:
         "std": data.statistics.std,
         "statistics": data.statistics.source,
         "training_set": selection.train.fingerprint(),
+        "training_pixels": data.training_pixels,
+        "validation_pixels": data.validation_pixels,
         "labelled_split": selection.split.fingerprint(),
         "validation_set": validation.index.fingerprint(),
         "validation_split": validation.split and validation.split.fingerprint(),

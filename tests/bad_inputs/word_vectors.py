@@ -72,7 +72,7 @@ CASES = [
         _vectors(f"binary word2vec, {name}", name, pack(_BINARY), "word2vec's binary format", "gensim")
         for name, pack in (("v.bin", bytes), ("v.txt", bytes), ("v.bin.gz", gzip.compress))
     ),
-    *(_vectors(f"foreign: {kind}", name, content, kind) for kind, name, content in _FOREIGN),
+    *(_vectors(f"foreign: {kind} in {name}", name, content, kind) for kind, name, content in _FOREIGN),
     _vectors("blank line amid others", "v.txt", _PLAIN.replace(b"\n", b"\n\n", 1), "line 2 is blank"),
     _vectors("gzip cut short", "v.txt.gz", gzip.compress(_PLAIN * 50)[:-20], "cut short or damaged"),
     _vectors("gzip with a wrong checksum", "v.txt.gz", gzip.compress(_PLAIN)[:-8] + bytes(8), "cut short or damaged"),
