@@ -51,6 +51,7 @@ def train(config: Config, request: StopRequest) -> None:
     from loaders.feed import Feed, check_plan_fits
     from loaders.training_data import describe_data, file_names, open_training_data, select_images
     from models.assemble import build_network, build_trainer, check_machine, starts_pretrained
+    from models.inference import inference_facts
     from models.step.tally import NotFiniteError
     from utils.labels.semantics import describe_labels
     from utils.labels.table import format_label_table
@@ -97,6 +98,7 @@ def train(config: Config, request: StopRequest) -> None:
         identity = resume.identity(
             seed=config.seed, facts=facts, class_names=selection.class_names, label_vectors=semantics.fingerprint()
         )
+        identity["inference"] = inference_facts(config, semantics, data.statistics)
         interrupted = resume.choose(identity, world=world)
         number_format = interrupted.content["number_format"] if interrupted else None
         trainer = build_trainer(config, network, semantics, world=world, number_format=number_format)
