@@ -1,4 +1,4 @@
-"""Model and batches -> what both heads say of every image."""
+"""Model and batches -> both heads' answers for every image."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
