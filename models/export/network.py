@@ -1,0 +1,45 @@
+"""A classifier as one network from uint8 pixels to probabilities, the form in which it leaves this project."""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.inference import Classifier
+from models.label_guessor import sharpening_factor
+
+INPUT = "images"
+
+
+class Outputs(NamedTuple):
+    """Probabilities (N, C) of the class head, of the embedding head, and their mean; embedding (N, D)."""
+
+    class_probabilities: Tensor
+    embedding_probabilities: Tensor
+    probabilities: Tensor
+    embedding: Tensor
+
+
+class ExportedNet(nn.Module):
+    """Centre crops uint8 (N, H, W, 3), RGB -> `Outputs`, in float32. Normalisation and softmax are inside."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        facts = classifier.facts
+        mean, std = (torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (facts.mean, facts.std))
+        self.model = copy.deepcopy(classifier.model).cpu().to(memory_format=torch.contiguous_format).eval()
+        # As the evaluation normalises: one multiplication and one addition.
+        self.register_buffer("scale", (1 / (255 * std)).float())
+        self.register_buffer("shift", (-mean / std).float())
+        self.register_buffer("unit_vectors", F.normalize(facts.class_vectors, dim=1))
+        self.sharpening = sharpening_factor(int(facts.groups.max()) + 1)
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Classify images."""
+        output = self.model(images.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+        by_class = output.logits.softmax(dim=1)
+        similarities = F.normalize(output.embedding, dim=1) @ self.unit_vectors.T
+        by_embedding = (self.sharpening * similarities).softmax(dim=1)
+        return Outputs(by_class, by_embedding, (by_class + by_embedding) / 2, output.embedding)
