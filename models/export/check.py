@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.export.network import INPUT, ExportedNet, Outputs
+from models.export.network import INPUT, OUTPUTS, ExportedNet
 from utils.errors import SemcoError
 
 TOLERANCE = 1e-4
 BATCH_SIZES = (1, 2, 7)
 _AT_ONCE = 32
 Answer = Callable[[np.ndarray], Sequence[np.ndarray]]
-_HEADS = Outputs._fields[:3]
+_HEADS = OUTPUTS[:3]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _onnx_answer(content: bytes) -> Answer:
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
     session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(list(Outputs._fields), {INPUT: images})
+    return lambda images: session.run(list(OUTPUTS), {INPUT: images})
 
 
 def _pt2_answer(content: bytes) -> Answer:
@@ -91,7 +91,7 @@ def _pt2_answer(content: bytes) -> Answer:
 
 def _differences(expected: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> dict[str, float]:
     result = {}
-    for name, one, two in zip(Outputs._fields, expected, found, strict=True):
+    for name, one, two in zip(OUTPUTS, expected, found, strict=True):
         if one.shape != two.shape:
             raise SemcoError(f"an exported file gives {name} of shape {two.shape}, the network {one.shape}")
         scale = max(1.0, float(np.abs(one).max())) if name == "embedding" else 1.0

@@ -1,6 +1,6 @@
 """config.json of an exported model: everything that its files do not say themselves."""
 
-from models.export.network import INPUT, Outputs
+from models.export.network import INPUT, OUTPUTS
 from models.inference import Classifier
 
 FORMAT = "semco-export-1"
@@ -41,7 +41,7 @@ def describe(classifier: Classifier, versions: dict[str, str]) -> dict[str, obje
             "std": list(facts.std),
             "normalisation": "inside model.onnx and model.pt2: (pixel / 255 - mean) / std",
         },
-        "outputs": list(Outputs._fields),
+        "outputs": list(OUTPUTS),
         "heads": {
             "class_probabilities": "class head, softmax of its logits",
             "embedding_probabilities": "embedding head, softmax of the sharpened cosines with the labels' word vectors",

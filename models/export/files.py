@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import torch
 
-from models.export.network import INPUT, ExportedNet, Outputs
+from models.export.network import INPUT, OUTPUTS, ExportedNet
 from models.inference import Classifier
 from utils.errors import SemcoError
 
@@ -51,6 +51,8 @@ def exported_program(network: ExportedNet, side: int) -> torch.export.ExportedPr
 
 def pt2_bytes(program: torch.export.ExportedProgram) -> bytes:
     """Return what `torch.export.load` reads."""
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it names the folders of this machine
     file = io.BytesIO()
     with _quiet():
         torch.export.save(program, file)
@@ -71,7 +73,7 @@ def onnx_bytes(network: ExportedNet, side: int) -> bytes:
                 (example,),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=list(Outputs._fields),
+                output_names=list(OUTPUTS),
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
             )
@@ -80,7 +82,15 @@ def onnx_bytes(network: ExportedNet, side: int) -> bytes:
         raise SemcoError(
             f"torch {torch.__version__} cannot write this network as ONNX ({reason}): upgrade torch and onnxscript"
         ) from error
-    return made.model_proto.SerializeToString()
+    content = made.model_proto
+    for part in (
+        content.graph,
+        *content.graph.node,
+        *content.functions,
+        *(node for one in content.functions for node in one.node),
+    ):
+        del part.metadata_props[:]  # stack traces, which name the folders of this machine
+    return content.SerializeToString()
 
 
 @contextlib.contextmanager

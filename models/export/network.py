@@ -1,7 +1,6 @@
 """A classifier as one network from uint8 pixels to probabilities, the form in which it leaves this project."""
 
 import copy
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +10,13 @@ from models.inference import Classifier
 from models.label_guessor import sharpening_factor
 
 INPUT = "images"
-
-
-class Outputs(NamedTuple):
-    """Probabilities (N, C) of the class head, of the embedding head, and their mean; embedding (N, D)."""
-
-    class_probabilities: Tensor
-    embedding_probabilities: Tensor
-    probabilities: Tensor
-    embedding: Tensor
+# Probabilities (N, C) of the class head, of the embedding head, and their mean; embedding (N, D). A plain tuple in this
+# order: what torch.export saves must not name a class of this project.
+OUTPUTS = ("class_probabilities", "embedding_probabilities", "probabilities", "embedding")
 
 
 class ExportedNet(nn.Module):
-    """Centre crops uint8 (N, H, W, 3), RGB -> `Outputs`, in float32. Normalisation and softmax are inside."""
+    """Centre crops uint8 (N, H, W, 3), RGB -> `OUTPUTS`, in float32. Normalisation and softmax are inside."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -36,10 +29,10 @@ class ExportedNet(nn.Module):
         self.register_buffer("unit_vectors", F.normalize(facts.class_vectors, dim=1))
         self.sharpening = sharpening_factor(int(facts.groups.max()) + 1)
 
-    def forward(self, images: Tensor) -> Outputs:
-        """Classify images."""
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Classify images; returns a tensor for each of `OUTPUTS`."""
         output = self.model(images.permute(0, 3, 1, 2).float() * self.scale + self.shift)
         by_class = output.logits.softmax(dim=1)
         similarities = F.normalize(output.embedding, dim=1) @ self.unit_vectors.T
         by_embedding = (self.sharpening * similarities).softmax(dim=1)
-        return Outputs(by_class, by_embedding, (by_class + by_embedding) / 2, output.embedding)
+        return by_class, by_embedding, (by_class + by_embedding) / 2, output.embedding
