@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.answers.arguments import parse_predict
 from utils.errors import SemcoError, and_more, one_line, run_program
 from utils.processes.signals import Stopped, StopRequest
-from utils.results.predict_arguments import parse_predict
 
 # Everything heavier is imported once the arguments are known to be right: --help and mistakes answer at once, and the
 # processes that decode images, which import this module again, start at once.
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from loaders.photos.find import Photo
     from loaders.photos.views import PhotoBatch
     from models.inference import Classifier
+    from utils.answers.rows import RowLayout
     from utils.flags.config import Config
-    from utils.results.prediction_rows import RowLayout
     from utils.results.predictions import Predictions
 
 _SHOWN = 10
@@ -101,7 +101,7 @@ def _config(values: argparse.Namespace, classifier: "Classifier") -> "Config":
 def _photos(values: argparse.Namespace, classifier: "Classifier", config: "Config") -> "Sequence[Photo]":
     from loaders.photos.find import find_photos
     from loaders.photos.run_images import unlabelled_photos
-    from utils.results.class_folders import class_folders
+    from utils.answers.class_folders import class_folders
 
     if values.unlabelled:
         return unlabelled_photos(config)
@@ -117,7 +117,7 @@ def _photos(values: argparse.Namespace, classifier: "Classifier", config: "Confi
 def _session(values: argparse.Namespace, classifier: "Classifier", photos: "Sequence[Photo]") -> _Session:
     import numpy as np
 
-    from utils.results.prediction_rows import RowLayout
+    from utils.answers.rows import RowLayout
     from utils.results.predictions import UNKNOWN
 
     facts = classifier.facts
@@ -143,9 +143,9 @@ def _classify(values: argparse.Namespace, session: _Session, progress) -> str:
     """Predict everything, and write rows and embeddings; returns how fast it went."""
     import time
 
-    from utils.results.embedding_files import open_embeddings
-    from utils.results.prediction_truth import Truth
-    from utils.results.row_files import open_rows
+    from utils.answers.embedding_files import open_embeddings
+    from utils.answers.row_files import open_rows
+    from utils.answers.truth import Truth
 
     facts, photos = session.classifier.facts, session.photos
     truth = Truth(
@@ -278,7 +278,7 @@ def _write_split(path: Path, session: _Session, names: Sequence[str | None]) -> 
 
 
 def _copy(target: Path, session: _Session) -> None:
-    from utils.results.class_folders import class_folders, copy_into_folders
+    from utils.answers.class_folders import class_folders, copy_into_folders
 
     folders = class_folders(session.layout.class_names)
     copied = copy_into_folders(

@@ -20,6 +20,9 @@ HOMES = {
     "pandas": {"loaders.prepare"},
     "rapidfuzz": {"utils.labels"},
     "tensorboard": {"utils.run"},
+    "onnx": {"models.export"},
+    "onnxruntime": {"models.export"},
+    "safetensors": {"models.export"},
 }
 
 

@@ -82,6 +82,8 @@ def _expand(text: str, class_folders: Mapping[str, str], ignored: list[Path]) ->
         yield _single(text, class_folders)
     elif glob.has_magic(text) and (matches := sorted(glob.glob(text, recursive=True))):  # noqa: PTH207 (yields strings)
         for match in matches:
+            if "**" in text and _behind_link(Path(match), Path(text)):
+                continue
             if not os.path.isdir(match):  # noqa: PTH112
                 yield _single(match, class_folders)
             elif "**" not in text:  # else its files are matches themselves
@@ -91,6 +93,12 @@ def _expand(text: str, class_folders: Mapping[str, str], ignored: list[Path]) ->
             f"{text} does not exist: expected an image, a folder, a glob, a table "
             f"({', '.join(sorted(TABLE_SUFFIXES))}), or - for a list on stdin"
         )
+
+
+def _behind_link(match: Path, pattern: Path) -> bool:
+    """Say whether a link to a folder led `**` to a match: it may lead in circles."""
+    fixed = next(place for place, part in enumerate(pattern.parts) if glob.has_magic(part))
+    return any(parent.is_symlink() for parent in match.parents if len(parent.parts) > fixed)
 
 
 def _single(text: str, class_folders: Mapping[str, str]) -> Photo:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from utils.answers.rows import Row, Value
 from utils.errors import SemcoError
 from utils.files.atomic import atomic_path
-from utils.results.prediction_rows import Row, Value
 
 _DIGITS = 6
 _SPOOLED_IN_MEMORY = 1 << 26
@@ -27,6 +27,9 @@ class RowFile(Protocol):
 
     def close(self) -> None:
         """Write what ends the file."""
+
+    def abandon(self) -> None:
+        """Let go of a file that will be thrown away."""
 
 
 @contextlib.contextmanager
@@ -56,7 +59,11 @@ def open_rows(output: Path | None, kind: str, columns: Mapping[str, type]) -> It
 
 def _filled(file: BinaryIO, kind: str, columns: Mapping[str, type]) -> Iterator[RowFile]:
     rows = _KINDS[kind](file, columns)
-    yield rows
+    try:
+        yield rows
+    except BaseException:
+        rows.abandon()
+        raise
     rows.close()
 
 
@@ -69,6 +76,9 @@ class _Csv:
         self._text([[_cell(value) for value in row.values()] for row in rows])
 
     def close(self) -> None:
+        pass
+
+    def abandon(self) -> None:
         pass
 
     def _text(self, lines: Sequence[Sequence[str]]) -> None:
@@ -97,7 +107,10 @@ class _JsonLines:
             self._empty = False
 
     def close(self) -> None:
-        self._file.write(self._end)
+        self._file.write(b"" if self._empty and not self._start else self._end)
+
+    def abandon(self) -> None:
+        pass
 
 
 class _Json(_JsonLines):
@@ -121,6 +134,14 @@ class _Parquet:
 
     def close(self) -> None:
         self._writer.close()
+
+    def abandon(self) -> None:
+        # Left open, it would write its footer into a closed file whenever it is collected.
+        try:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+        finally:
+            self._writer.is_open = False
 
 
 _KINDS: dict[str, Callable[[BinaryIO, Mapping[str, type]], RowFile]] = {

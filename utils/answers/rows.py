@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.results.predictions import UNKNOWN, Predictions
+from utils.results.predictions import UNKNOWN, Predictions, rank
 
 Value = str | float | int | bool | None
 Row = dict[str, Value]
@@ -54,8 +54,7 @@ class RowLayout:
     def rows(self, predictions: Predictions) -> Iterator[Row]:
         """Yield a row for each image."""
         scores = head_scores(predictions, self.head)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : max(self.topk, 2)]
-        best = np.take_along_axis(scores, order, axis=1)
+        order, best = rank(scores, max(self.topk, 2))
         by_class = predictions.class_probabilities.argmax(1)
         by_embedding = predictions.emb_probabilities.argmax(1)
         for row, name in enumerate(predictions.ids):

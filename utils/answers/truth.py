@@ -1,15 +1,14 @@
 """Predictions of images whose class is known -> accuracies as an evaluation counts them, and its tables."""
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
+from utils.answers.arguments import HEADS
+from utils.answers.rows import head_scores
 from utils.errors import one_line
 from utils.metrics import top_k_hits
-from utils.results.predict_arguments import HEADS
-from utils.results.prediction_rows import head_scores
 from utils.results.predictions import UNKNOWN, Predictions
 
 # The tables need all probabilities at once; the accuracies do not.
@@ -49,7 +48,7 @@ class Truth:
         return 100.0 * self._hits[head, k] / self.known
 
     def lines(self) -> list[str]:
-        """Describe accuracies and, where this installation can make them, the evaluation's tables."""
+        """Describe the accuracies and, where both heads know the classes, the evaluation's tables."""
         names = {"both": "both heads", "class": "class head", "embedding": "embedding head"}
         tops = f"top-{min(5, len(self._class_names))}"
         shown = [
@@ -59,12 +58,13 @@ class Truth:
                 for head in self._heads
             )
         ]
-        if importlib.util.find_spec("utils.results.evaluation") is None or set(self._heads) != set(HEADS):
+        if set(self._heads) != set(HEADS):
             return shown
         if self._kept is None:
             return [*shown, f"no tables: the predictions of so many images take more than {_MOST_BYTES >> 30} GiB"]
-        evaluation = importlib.import_module("utils.results.evaluation")
-        tables = evaluation.evaluate_fully(_joined(self._kept), self._class_names, self._group_ids)
+        from utils.results.evaluation import evaluate_fully  # scikit-learn: a second of imports that others do without
+
+        tables = evaluate_fully(_joined(self._kept), self._class_names, self._group_ids)
         return [*shown, *_tables(tables, self._class_names)]
 
     def _keep(self, predictions: Predictions, rows: np.ndarray) -> None:
