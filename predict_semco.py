@@ -266,7 +266,7 @@ def _write_split(path: Path, session: _Session, names: Sequence[str | None]) -> 
         _say(f"--as-split leaves out {unnamed} images of unlabelled/, which a split cannot name")
     if not classes:
         raise SemcoError(
-            f"--as-split {path}: no answer is confident enough; lower --min-confidence, nothing was written"
+            f"--as-split {path}: no answer is confident enough, and no split was written: lower --min-confidence"
         )
     write_content(path, encode_split("train", classes))  # type: ignore[arg-type]
     _say(f"{path}: {len(classes)} images of train/ with the classes predicted for them")

@@ -158,7 +158,7 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--skip-bad-images", action="store_true",
-        help="go on after images that cannot be decoded; their rows say why in the column `error`",
+        help="skip images that cannot be decoded; their rows say why in the column `error`",
     )  # fmt: skip
     add("--dataset-path", type=path_argument, metavar="DIR", help="where the run's dataset folders are now")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: auto)")

@@ -117,7 +117,8 @@ def _tables(tables: dict, class_names: Sequence[str]) -> Iterator[str]:
             f"{one_line(class_names[label])} as {one_line(class_names[said])} {count}" for label, said, count in wrong
         )
         yield f"most frequent mistakes: {', '.join(pairs)}"
-        errors = head["errors"]
+    errors = head["errors"]
+    if errors["total"] and len(set(tables["group_ids"])) < len(class_names):
         yield f"mistakes inside the right label group: {errors['within_group']} of {errors['total']}"
     yield f"the heads agree on {_percent(tables['agreement']['share'])} of the images"
 
