@@ -115,6 +115,17 @@ def _doubled(times: int) -> bytes:
     return b"]" + b"".join(b"q%c0](h%ch%ce" % (n, n, n) for n in range(times))
 
 
+def _tuple_in_itself(times: int, made: bytes) -> bytes:
+    """A tuple that holds the one before it twice (`made`: \x86 around two of them), so that it hashes 2 ** times tuples."""
+    return b"\x80\x02)" + b"q\x000h\x00h\x00\x86" * times + made
+
+
+def _colliding(count: int) -> bytes:
+    """Integers whose hash is 0, whatever the size of the table: multiples of 2**61 - 1."""
+    wide = [(2**61 - 1) * 2**64 * (one + 1) for one in range(count)]
+    return b"".join(b"\x8a\x12" + number.to_bytes(18, "little") for number in wide)
+
+
 def _encode(content: bytes, codec: str) -> bytes:
     return _global("_codecs.encode") + b"(" + b"C" + bytes([len(content)]) + content + _text(codec) + b"tR."
 
@@ -155,6 +166,23 @@ GROWING = {
     "list that holds itself": b"}" + _text("train/a.png") + b"]q\x00h\x00as.",
     "list of 2**60": b"}" + _text("train/a.png") + _doubled(60) + b"s.",
     "ordered dict of 2**60": b"}" + _text("train/a.png") + b"ccollections\nOrderedDict\n)R" + _text("x") + _doubled(60) + b"ss.",
+    "key that holds itself 2**60 times": _tuple_in_itself(60, b"}" + b"h\x00" + _text("apple") + b"s."),
+    "key in a dict of marked items": _tuple_in_itself(60, b"(h\x00" + _text("apple") + b"d."),
+    "keys of many items": _tuple_in_itself(60, b"}(h\x00" + _text("apple") + b"u."),
+    "member that holds itself 2**60 times": _tuple_in_itself(60, b"\x8f(h\x00\x90."),
+    "member of a frozen set that holds itself 2**60 times": _tuple_in_itself(60, b"(h\x00\x91."),
+    "member of a set made of a list, 2**60 times": _tuple_in_itself(60, _global("builtins.set") + b"]h\x00a\x85R."),
+    "key of an ordered dict made of pairs, 2**60 times":
+    _tuple_in_itself(60, _global("collections.OrderedDict") + b"]h\x00" + _text("apple") + b"\x86a\x85R."),
+    "key a million tuples deep": b"\x80\x02})" + b"\x85" * 10**6 + _text("apple") + b"s.",
+    "value a million tuples deep": b"\x80\x02}" + _text("train/a.png") + b")" + b"\x85" * 10**6 + b"s.",
+    "member a million tuples deep": b"\x80\x04\x8f()" + b"\x85" * 10**6 + b"\x90.",
+    "integers that collide as members": b"\x80\x04\x8f(" + _colliding(40_000) + b"\x90.",
+    "integers that collide as keys":
+    b"\x80\x02}(" + _colliding(40_000).replace(b"\x8a\x12", b"N\x8a\x12").replace(b"N", b"", 1) + b"Nu.",
+    "integers that collide in a list made a set": b"\x80\x02" + _global("builtins.set") + b"](" + _colliding(40_000) + b"e\x85R.",
+    "numbers of two parts that could collide":
+    b"\x80\x02}" + _global("builtins.complex") + b"K\x01K\x02\x86R" + _text("apple") + b"s.",
     "number of five thousand digits": pickle.dumps({"train/a.png": 10**5000}, 2),
     "key of five thousand digits": pickle.dumps({10**5000: "apple"}, 2),
 }  # fmt: skip
@@ -169,6 +197,9 @@ REFUSED = {
     _global("numpy.ndarray") + b"N}" + _text("__new__") + _global("numpy.dtype") + b"s\x86b.",
     "attributes for the reader's own functions":
     _global("_codecs.encode") + b"N}" + _text("__defaults__") + b"(" + _text("bz2") + b"ts\x86b.",
+    "ordered dict with planted items":
+    b"\x80\x02" + _global("collections.OrderedDict") + b")R" + _text("train/a.png") + _text("apple") + b"s}" + _text("items")
+    + _text("planted") + b"sb.",
     "buffer outside the file": b"\x80\x05\x97.",
     "object of torch": pickle.dumps({"train/a.png": Calls(np.dtype, "f4")}, 2).replace(b"numpy", b"torch"),
     "stack that is empty": b"(((R.",

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: temporary file in the same folder, fsync, rename."""
+"""Write files that appear complete or not at all: temporary file in the same folder, fsync, rename."""
 
 import contextlib
 import errno
@@ -10,21 +10,22 @@ from pathlib import Path
 
 from utils.errors import SemcoError
 from utils.files.lock import try_lock
+from utils.files.regular import open_regular
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str, *, needed: int | None = None) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, else removed.
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`, else remove it.
 
-    Temporary files that a killed process left for the same `path` are removed first.
+    Temporary files that a killed process left behind for the same `path` are removed first.
 
     Args:
         needed: bytes that will be written, for the message when the disk is full.
 
     Raises:
-        SemcoError: the disk is full or the folder cannot be written. What stood at `path` before is untouched.
+        SemcoError: the disk is full or the folder cannot be written. What was at `path` before is intact.
     """
     path = Path(path)
     try:
@@ -32,7 +33,7 @@ def atomic_path(path: Path | str, *, needed: int | None = None) -> Iterator[Path
         _sweep(path)
         handle, temporary = _make_temporary(path)
     except OSError as error:
-        raise write_error(path, error, needed) from error
+        raise write_error(path, error, needed, intact=True) from error
     try:
         yield temporary
         os.fsync(handle)
@@ -41,7 +42,7 @@ def atomic_path(path: Path | str, *, needed: int | None = None) -> Iterator[Path
         temporary.replace(path)
         flush(path.parent)
     except OSError as error:
-        raise write_error(path, error, needed) from error
+        raise write_error(path, error, needed, intact=True) from error
     finally:
         os.close(handle)
         with contextlib.suppress(OSError):  # the folder itself may be gone
@@ -59,22 +60,24 @@ def write_text(path: Path | str, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
-def write_error(path: Path, error: OSError, needed: int | None = None) -> SemcoError:
+def write_error(path: Path, error: OSError, needed: int | None = None, *, intact: bool = False) -> SemcoError:
     """Turn the operating system's refusal to write `path` into one line for the user.
 
     Args:
         needed: bytes that were to be written.
+        intact: what was at `path` before is still there.
     """
     if error.errno in _FULL:
         wanted = f" ({needed / 2**20:,.1f} MiB needed{_free(path.parent)})" if needed is not None else ""
-        return SemcoError(
-            f"no space left to write {path}{wanted}: free some space or choose another folder; nothing was changed"
-        )
+        unchanged = "; what was there before is intact" if intact else ""
+        return SemcoError(f"no space left to write {path}{wanted}: free some space or choose another folder{unchanged}")
     return SemcoError(f"cannot write {path}: {error.strerror or error}; choose a folder that you may write to")
 
 
 def flush(folder: Path) -> None:
-    """Bring a folder's newest names to the disk."""
+    """Flush a folder's newest names to the disk."""
+    if os.name == "nt":  # Windows opens no folders
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -83,10 +86,10 @@ def flush(folder: Path) -> None:
 
 
 def _make_temporary(path: Path) -> tuple[int, Path]:
-    """Make a file beside `path` and lock it: an unlocked one is nobody's."""
+    """Make a file beside `path` and lock it: an unlocked one belongs to a dead process."""
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        # Between making and locking, another process may have taken it for a leftover.
+        # Before it was locked, another process may have removed it as a leftover.
         if try_lock(handle) is not False and Path(name).exists():
             return handle, Path(name)
         os.close(handle)
@@ -97,7 +100,7 @@ def _sweep(path: Path) -> None:
     start = f".{path.name}."
     for other in path.parent.iterdir():  # not glob: the name may hold its wildcards
         if other.name.startswith(start) and other.name.endswith(".part"):
-            with contextlib.suppress(OSError), other.open("r+b") as file:
+            with contextlib.suppress(OSError, SemcoError), open_regular(other, "r+b") as file:
                 if try_lock(file.fileno()):
                     other.unlink(missing_ok=True)
 

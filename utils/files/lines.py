@@ -1,27 +1,40 @@
 """Lines of a file, plain or gzipped, as bytes and one at a time."""
 
+import contextlib
 import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 from utils.errors import SemcoError
+from utils.files.regular import open_regular
 
-# Thousands of numbers fit into this; without an end, a few packed bytes could fill the memory.
+# Thousands of numbers fit into this; without a bound, a few packed bytes could fill the memory.
 _LONGEST_LINE = 1 << 20
 
 
 def is_gzip(path: Path) -> bool:
-    """True for a gzipped file, whatever its name."""
-    with path.open("rb") as file:
+    """Say whether a file is gzipped, whatever its name.
+
+    Raises:
+        SemcoError: no regular file.
+        OSError: it cannot be opened.
+    """
+    with open_regular(path, follow_links=True) as file:
         return file.read(2) == b"\x1f\x8b"
 
 
-def _open(path: Path) -> AbstractContextManager[BinaryIO]:
-    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb", buffering=1 << 20)  # type: ignore[return-value]
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    zipped = is_gzip(path)
+    with open_regular(path, follow_links=True, buffering=1 << 20) as file:
+        if not zipped:
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unzipped:
+            yield unzipped  # type: ignore[misc]
 
 
 def first_bytes(path: Path) -> bytes:

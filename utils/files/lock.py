@@ -2,23 +2,30 @@
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import socket
 from pathlib import Path
 
 from utils.errors import SemcoError
+from utils.files.regular import open_handle
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 LOGGER = logging.getLogger("semco")
 _HELD_BY_ANOTHER = {errno.EAGAIN, errno.EACCES}
 
 
 def try_lock(handle: int) -> bool | None:
-    """Lock an open file: True if it worked, False if another process holds it, None where the file system has no locks.
+    """Lock an open file: True if it worked, False if another process holds it, None where there are no locks.
 
-    The kernel lets go of the lock when the file is closed, a killed process's files included.
+    The kernel releases the lock when the file is closed, also when its process is killed.
     """
+    if fcntl is None:
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -26,17 +33,23 @@ def try_lock(handle: int) -> bool | None:
     return True
 
 
+class InUseError(SemcoError):
+    """Another process is at work in the folder."""
+
+
 class FolderLock:
-    """Keeps a second run out of a run folder.
+    """Keep a second run out of a run folder.
 
     Raises:
-        SemcoError: another process is at work in it, or it cannot be written.
+        InUseError: another process is at work in it.
+        SemcoError: it cannot be written, or its lock is no regular file.
     """
 
     def __init__(self, folder: Path) -> None:
         self._handle = -1
         try:
-            self._handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+            # A folder from elsewhere may hold a link under this name, and what it leads to would be overwritten.
+            self._handle = open_handle(folder / ".lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise SemcoError(
                 f"cannot write to the run folder {folder}: {error.strerror}; make it writable, or start a new run"
@@ -45,16 +58,16 @@ class FolderLock:
         if locked is False:
             holder = os.pread(self._handle, 200, 0).decode(errors="replace").strip() or "another process"
             self.release()
-            raise SemcoError(f"run folder {folder} is in use by {holder}: wait for it to end, or start a new run")
+            raise InUseError(f"run folder {folder} is in use by {holder}: wait for it to end, or start a new run")
         if locked is None:
-            LOGGER.warning("the file system of %s has no locks: make sure that no other run uses this folder", folder)
+            LOGGER.warning("%s cannot be locked here: make sure that no other run uses this folder", folder)
             return
-        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, only without a name
+        with contextlib.suppress(OSError):  # on a full disk the lock still holds, only without a name
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let others in."""
+        """Let other runs in."""
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = -1

@@ -4,7 +4,7 @@ import unicodedata
 
 # Control characters, line separators and lone surrogates: they forge lines of a log, or cannot be written at all.
 _UNFIT = {"Cc", "Zl", "Zp", "Cs"}
-# They turn around how the text behind them is shown.
+# They reverse the direction in which the text after them is shown.
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LONGEST_PATH = 1000
 

@@ -1,39 +1,65 @@
 """Read and write pickles of plain data; nothing in a file is ever executed."""
 
-import collections
 import contextlib
 import math
+import mmap
 import pickle
-import resource
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from utils.errors import SemcoError
 from utils.files.atomic import atomic_path, write_bytes
+from utils.files.opcodes import UnfitPickleError, walk_pickle
+from utils.files.regular import check_regular, open_regular
+
+try:
+    import resource
+except ImportError:  # Windows: nothing bounds the memory there
+    resource = None  # type: ignore[assignment]
 
 # What a pickle may take while it is read. An empty list is two bytes in the file and 64 in memory; little else grows so.
 _FREE_GROWTH, _GROWTH_PER_BYTE = 2**28, 64
+# Larger integers can be chosen to collide in a set.
+_MOST_NARROW = 2**63
 
 
 def load_pickle(path: Path) -> Any:
     """Read a pickle of containers, strings, numbers and NumPy arrays, in any protocol.
 
+    Ordered dicts come back as plain ones, which keep their order too. Keys, and members of sets, are text or numbers.
+
     Raises:
         SemcoError: the file is missing, damaged, or asks for anything else.
     """
+    size = check_regular(path)
     try:
-        with Path(path).open("rb") as file, _memory_bounded_by(Path(path).stat().st_size):
-            return _PlainUnpickler(file, encoding="latin1").load()
+        with open_regular(path, follow_links=True) as file, _memory_bounded_by(size):
+            _look_through(file, size)
+            with warnings.catch_warnings():
+                # NumPy comments on odd dtypes; what is wrong with them is said in one line here.
+                warnings.simplefilter("ignore")
+                return _PlainUnpickler(file, encoding="latin1").load()
     except OSError as error:
         raise SemcoError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    except _RefusedError as error:
-        raise SemcoError(f"{path} was not loaded: {error}, and only plain data is read; make the file anew") from error
+    except (_RefusedError, UnfitPickleError) as error:
+        raise SemcoError(f"{path} was not loaded: {error}, and only plain data is read; make the file again") from error
+    except SemcoError:
+        raise
     # A damaged pickle makes the machine that reads it fail in nearly any way; none of them is a bug of this program.
     except Exception as error:
-        raise SemcoError(f"{path} is no pickle or is damaged ({type(error).__name__}): make it anew") from error
+        raise SemcoError(f"{path} is no pickle or is damaged ({type(error).__name__}): make it again") from error
+
+
+def _look_through(file: IO[bytes], size: int) -> None:
+    """Walk through the file without reading all of it into memory."""
+    if not size:
+        raise EOFError  # of nothing there is no map
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as content:
+        walk_pickle(content)
 
 
 def dump_pickle(path: Path, content: Any) -> None:
@@ -59,6 +85,8 @@ def _memory_bounded_by(size: int) -> Iterator[None]:
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except OSError:  # not Linux
+        pages = 0
+    if not pages or resource is None:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -75,7 +103,7 @@ class _RefusedError(Exception):
 
 
 class _Dtype:
-    """Stands in for a dtype while a pickle is read: NumPy's own would take a hostile state without a check."""
+    """Stands in for a dtype while a pickle is read: NumPy's own accepts a hostile state unchecked."""
 
     def __init__(self, *arguments: Any) -> None:
         dtype = np.dtype(arguments[0]) if isinstance(arguments[0], str) else None
@@ -133,7 +161,8 @@ def _frombuffer(buffer: Any, dtype: _Dtype, shape: tuple, order: str) -> np.ndar
 
 
 def _scalar(dtype: _Dtype, content: Any = b"") -> Any:
-    if dtype.dtype.kind == "O" or not isinstance(content, (bytes, str)):
+    # Complex ones can be chosen to collide as keys.
+    if dtype.dtype.kind not in "biufSU" or not isinstance(content, (bytes, str)):
         raise _RefusedError("it makes an object out of raw bytes")
     raw = content if isinstance(content, bytes) else content.encode("latin1")
     return np.frombuffer(raw, dtype=dtype.dtype, count=1)[0]
@@ -153,6 +182,25 @@ def _bytes(*arguments: Any) -> bytes:
     return b""
 
 
+def _as_members(content: Iterable[Any] = ()) -> list[Any]:
+    """Members of a set: what hashes at once."""
+    members = list(content)
+    if not all(isinstance(member, (str, bytes, float, np.number)) or _is_narrow(member) for member in members):
+        raise _RefusedError("a member of a set is neither text nor an ordinary number")
+    return members
+
+
+def _is_narrow(member: Any) -> bool:
+    return member is None or (isinstance(member, int) and abs(member) < _MOST_NARROW)
+
+
+def _ordered_dict(pairs: Iterable[Any] = ()) -> dict[Any, Any]:
+    """A plain dict: on an ordered one a pickle could set attributes, such as another `items`."""
+    pairs = [tuple(pair) for pair in pairs]
+    _as_members(key for key, _ in pairs)
+    return dict(pairs)
+
+
 def _bytearray(content: Any = b"", encoding: str = "latin1") -> bytearray:
     return bytearray(_encode(content, encoding) if isinstance(content, str) else bytes(memoryview(content)))
 
@@ -165,9 +213,8 @@ _NUMPY = {
     "scalar": _Maker(_scalar),
 }
 _BUILTINS = {
-    "set": set,
-    "frozenset": frozenset,
-    "complex": complex,
+    "set": _Maker(lambda *content: set(_as_members(*content))),
+    "frozenset": _Maker(lambda *content: frozenset(_as_members(*content))),
     "bytes": _Maker(_bytes),
     "bytearray": _Maker(_bytearray),
 }
@@ -176,7 +223,7 @@ _ALLOWED = {
     **dict.fromkeys(("builtins", "__builtin__"), _BUILTINS),
     **dict.fromkeys(("numpy", "numpy.core.multiarray", "numpy._core.multiarray"), _NUMPY),
     **dict.fromkeys(("numpy.core.numeric", "numpy._core.numeric"), _NUMPY),
-    "collections": {"OrderedDict": collections.OrderedDict},
+    "collections": {"OrderedDict": _Maker(_ordered_dict)},
     "_codecs": {"encode": _Maker(_encode)},
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from utils.errors import SemcoError
 from utils.files import atomic
-from utils.files.atomic import atomic_path, write_bytes, write_text
+from utils.files.atomic import atomic_path, write_bytes, write_error, write_text
 
 
 def test_write_and_replace(tmp_path):
@@ -69,6 +69,21 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path):
         temporary.write_text("whole")
     assert path.read_text() == "whole"
     assert {entry.name for entry in tmp_path.iterdir()} == {path.name, other.name}
+
+
+def test_a_link_that_looks_like_a_leftover_is_not_opened(tmp_path):
+    victim, link = tmp_path / "victim", tmp_path / ".file.txt.abc.part"
+    victim.write_text("kept")
+    link.symlink_to(victim)
+    write_text(tmp_path / "file.txt", "new")
+    assert victim.read_text() == "kept"
+    assert link.is_symlink()
+
+
+def test_only_what_is_true_is_said_of_a_full_disk(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert str(write_error(tmp_path, full)).endswith("free some space or choose another folder")
+    assert str(write_error(tmp_path, full, intact=True)).endswith("what was there before is intact")
 
 
 def test_a_file_taken_for_a_leftover_is_made_again(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Lines of plain and gzipped files."""
 
 import gzip
+import os
 
 import pytest
 
@@ -33,3 +34,10 @@ def test_damage_is_named(tmp_path):
     (tmp_path / "torn").write_bytes(b"\x1f\x8b\x08\0" + b"\xff" * 20)
     with pytest.raises(SemcoError, match="torn cannot be read"):
         first_bytes(tmp_path / "torn")
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (is_gzip, first_bytes, lambda path: next(lines(path))):
+        with pytest.raises(SemcoError, match="is a pipe"):
+            read(tmp_path / "pipe")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.project import ROOT
 from utils.errors import SemcoError
+from utils.files import lock as lock_module
 from utils.files.lock import FolderLock, try_lock
 
 _HOLD = (
@@ -49,7 +50,7 @@ def test_no_locks_on_this_file_system(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(fcntl, "flock", refuse)
     monkeypatch.setattr(logging.getLogger("semco"), "propagate", True)
     FolderLock(tmp_path).release()
-    assert "has no locks" in caplog.text
+    assert "cannot be locked here" in caplog.text
     handle = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
     assert try_lock(handle) is None
     os.close(handle)
@@ -58,3 +59,22 @@ def test_no_locks_on_this_file_system(tmp_path, monkeypatch, caplog):
 def test_a_folder_that_is_gone(tmp_path):
     with pytest.raises(SemcoError, match=r"cannot write to the run folder .*gone"):
         FolderLock(tmp_path / "gone")
+
+
+def test_a_link_under_the_lock_s_name_is_not_followed(tmp_path):
+    victim, folder = tmp_path / "victim", tmp_path / "run"
+    victim.write_text("kept")
+    folder.mkdir()
+    (folder / ".lock").symlink_to(victim)
+    with pytest.raises(SemcoError, match=r"\.lock is a link"):
+        FolderLock(folder)
+    assert victim.read_text() == "kept"
+
+
+def test_a_system_without_fcntl(tmp_path, monkeypatch):
+    """Windows has none."""
+    monkeypatch.setattr(lock_module, "fcntl", None)
+    FolderLock(tmp_path).release()
+    handle = os.open(tmp_path / ".lock", os.O_RDWR)
+    assert try_lock(handle) is None
+    os.close(handle)

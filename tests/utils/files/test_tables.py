@@ -1,6 +1,7 @@
 """Lists and tables in small files, and every way in which they can be wrong."""
 
 import json
+import os
 
 import pytest
 
@@ -69,5 +70,31 @@ def test_missing_files(tmp_path):
     for name in ("a.json", "a.csv", "a.txt", "a.pkl"):
         with pytest.raises(SemcoError, match="cannot read"):
             read_data(tmp_path / name)
-    with pytest.raises(SemcoError, match="cannot read"):
+    with pytest.raises(SemcoError, match="is a folder: expected a regular file"):
         read_text(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.csv", "a.txt", "a.pkl"])
+def test_pipes_and_devices_are_refused_at_once(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SemcoError, match=f"{name} is a pipe"):
+        read_data(tmp_path / name)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(SemcoError, match=f"{name} is a device"):
+        read_data(tmp_path / name)
+
+
+def test_text_of_a_terabyte(tmp_path):
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(2**40)  # no block of it is on the disk
+    with pytest.raises(SemcoError, match="holds 1,048,576 MiB, expected at most 1,024 MiB"):
+        read_data(tmp_path / "a.json")
+
+
+def test_suffixes_in_any_case(tmp_path):
+    (tmp_path / "A.JSON").write_text(json.dumps(NAMES), encoding="utf-8")
+    (tmp_path / "A.CSV").write_text('cat,1\n"ant, red",2\ngröße,3\n', encoding="utf-8")
+    (tmp_path / "A.TXT").write_text("\n".join(NAMES), encoding="utf-8")
+    for name in ("A.JSON", "A.CSV", "A.TXT"):
+        assert read_class_names(tmp_path / name) == NAMES
