@@ -94,7 +94,7 @@ def test_a_stopped_run_goes_on(start, whole, tmp_path, monkeypatch, capsys, plac
     assert f"stopped by {signal.Signals(number).name}" in capsys.readouterr().err
     assert not (only_run(tmp_path) / "summary.json").exists()
     assert start(tmp_path, "--resume", "auto") == 0
-    assert "going on from" in capsys.readouterr().out
+    assert "resuming from" in capsys.readouterr().out
     assert_equal_runs(whole, only_run(tmp_path))
 
 

@@ -1,7 +1,6 @@
-"""--resume: find the checkpoint to go on from, and make sure that it belongs to this run."""
+"""--resume: find the interrupted run, and check that it is this one."""
 
 import contextlib
-import dataclasses
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -9,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from utils.errors import SemcoError
 from utils.files.lock import FolderLock
 from utils.flags.config import Config, flag_of
 from utils.processes.world import World
-from utils.run.checkpoint import LAST, PREVIOUS, DamagedError
-from utils.run.run_checkpoints import fallbacks, newest_of, read_first
+from utils.run.checkpoint import DamagedError, checkpoints_in, fallbacks, newest_of, read_first
+from utils.run.schema import ALWAYS_COMPARED
 from utils.schedule import cosine_learning_rate
 from utils.seeding import resolve_seed
 
@@ -28,7 +25,7 @@ MAY_CHANGE = (
     "progress_bar", "checkpoint_minutes", "resume",
     "break_epoch", "early_stopping_epochs", "min_wait_before_es", "on_nan", "nan_limit", "diagnose_images",
 )  # fmt: skip
-# Flags that choose data, vectors or weights: what they come to is compared, not where it lies.
+# Flags that choose data, vectors or weights: their content is compared, not its place.
 _BY_CONTENT = (
     "dataset_path", "train_split_pickle", "valid_split_pickle", "classes_pickle", "skip_bad_images", "word_vec_path",
     "label_embedder", "label_terms", "imgnet_weights",
@@ -37,7 +34,7 @@ _BY_CONTENT = (
 
 @dataclass(frozen=True)
 class InterruptedRun:
-    """A whole checkpoint of this run, its folder, and the lock that keeps others out (None in all but one process)."""
+    """An intact checkpoint of this run, its folder, and the lock that keeps others out (None in all but one process)."""
 
     path: Path
     content: dict[str, Any]
@@ -47,23 +44,6 @@ class InterruptedRun:
     def folder(self) -> Path:
         """The run folder."""
         return self.path.parent
-
-    def keep_number_format(self, config: Config, device: torch.device) -> Config:
-        """Return the flags with the number format that the run began in, which `auto` might choose otherwise today.
-
-        Raises:
-            SemcoError: `device` does not train in it.
-        """
-        name = self.content["number_format"]
-        if name == "float16" and device.type == "cpu":
-            raise SemcoError(
-                f"checkpoint {self.path} is of a run in float16, which needs a GPU: go on where there is one"
-            )
-        if not config.amp or name not in ("float32", "bfloat16", "float16"):
-            return config
-        if name == "float32":
-            return dataclasses.replace(config, amp=False)
-        return dataclasses.replace(config, amp_dtype=name)
 
 
 class Resume:
@@ -85,7 +65,7 @@ class Resume:
             self._candidates = [self._named(Path(config.resume))]
 
     def seed(self) -> int:
-        """The seed as given; for a negative one that of the run that goes on, or a fresh one."""
+        """Return the seed as given; for a negative one that of the run that is resumed, or a fresh one."""
         if self._config.seed < 0 and self._candidates:
             return self._candidates[0][1]["seed"]
         return resolve_seed(self._config.seed)
@@ -93,10 +73,10 @@ class Resume:
     def identity(
         self, *, seed: int, facts: Mapping[str, Any], class_names: Sequence[str], label_vectors: str
     ) -> dict[str, Any]:
-        """What every checkpoint of this run says, so that it can be told from others.
+        """Return what every checkpoint of this run says of it, by which it is told from others.
 
         Args:
-            facts: what is known of the data; the sentences on where they come from, which name paths, are no part of them.
+            facts: what is known of the data, including sentences on where they come from, which are left out: they name paths.
             label_vectors: digest of the class vectors and groups.
         """
         data = {name: value for name, value in facts.items() if name not in ("statistics", "validation_source")}
@@ -104,7 +84,7 @@ class Resume:
         return {"config": self._config.as_json(), "seed": seed, "fingerprints": fingerprints}
 
     def choose(self, identity: Mapping[str, Any], *, world: World) -> InterruptedRun | None:
-        """Return the checkpoint to go on from, None to start anew.
+        """Return the interrupted run that is resumed; None starts a new one.
 
         Raises:
             SemcoError: the named checkpoint has other data or is damaged, another run is at work in its folder, or the
@@ -126,7 +106,11 @@ class Resume:
         here = {"seed": identity["seed"], **identity["fingerprints"]}
         for path, content in self._candidates:
             there = {"seed": content["seed"], **content["fingerprints"]}
-            if differing := [name for name in {**here, **there} if here.get(name) != there.get(name)]:
+            # A version that did not know a fingerprint yet cannot have recorded it.
+            unknown = [name for name in here if name not in there and name not in ALWAYS_COMPARED]
+            if differing := [
+                name for name in {**here, **there} if here.get(name) != there.get(name) and name not in unknown
+            ]:
                 text = f"checkpoint {path} is of other data, in which differ: {', '.join(differing).replace('_', ' ')}"
                 if self._config.resume != AUTO:
                     raise SemcoError(f"{text}; name the same data, splits and word vectors, or start a new run")
@@ -136,13 +120,18 @@ class Resume:
                 lock = FolderLock(path.parent) if locks else None
                 if lock:
                     unless_found.callback(lock.release)
-                if (found := self._read_whole(path)) is not None:
+                if (found := self._read_intact(path)) is not None:
                     unless_found.pop_all()
+                    if unknown:
+                        names = ", ".join(unknown).replace("_", " ")
+                        LOGGER.warning(
+                            "checkpoint %s is of an older version, so these are not compared: %s", path, names
+                        )
                     return InterruptedRun(*found, lock)
         return None
 
     def _search(self) -> list[tuple[Path, dict[str, Any]]]:
-        """Look through the run folders of this dataset."""
+        """Look through the run folders of this dataset; one that cannot be read is warned about and left alone."""
         found, near = [], []
         for folder in sorted((self._config.output_dir / self._config.dataset_name).glob("x*/*/")):
             newest = newest_of(folder)
@@ -160,7 +149,7 @@ class Resume:
     def _named(self, path: Path) -> tuple[Path, dict[str, Any]]:
         # Not Path.is_dir, which raises where a folder on the way may not be read.
         if os.path.isdir(path):  # noqa: PTH112
-            paths = [path / name for name in (LAST, PREVIOUS) if os.path.exists(path / name)]  # noqa: PTH110
+            paths = checkpoints_in(path)
             if not paths:
                 raise SemcoError(
                     f"--resume {path}: this folder has no checkpoint; name a run folder or a .pth file in it"
@@ -176,13 +165,13 @@ class Resume:
         if differing := self._differing(content, is_auto=False):
             free = ", ".join(flag_of(name) for name in ("n_epoches", *MAY_CHANGE))
             raise SemcoError(
-                f"checkpoint {path} cannot go on with other flags: {', '.join(differing)}; only these may change, and where "
-                f"files lie: {free}"
+                f"checkpoint {path} cannot be resumed with other flags: {', '.join(differing)}; only these may change, and where "
+                f"files are: {free}"
             )
         return path, content
 
     def _differing(self, content: dict[str, Any], *, is_auto: bool) -> list[str]:
-        """Describe the flags that contradict a checkpoint; a flag that it lacks had its default."""
+        """Describe the flags that contradict a checkpoint; a flag that it does not know had its default."""
         default = Config().as_json()
         there, here = {**default, **content["config"]}, self._config.as_json()
         if content["seed"] == here["seed"]:  # a run that was unseeded, named by the seed that it drew
@@ -194,7 +183,7 @@ class Resume:
             if name not in free and here.get(name) != there[name]
         ]
 
-    def _read_whole(self, path: Path) -> tuple[Path, dict[str, Any]] | None:
+    def _read_intact(self, path: Path) -> tuple[Path, dict[str, Any]] | None:
         """Read a checkpoint, or the one before it if it is damaged; None if only other runs are left to try."""
         try:
             return read_first(fallbacks(path), mapped=False)
@@ -206,7 +195,7 @@ class Resume:
 
     def _report(self, path: Path, content: dict[str, Any]) -> None:
         config, epoch, steps = self._config, content["epoch"], content["steps"]
-        LOGGER.info("going on from %s: %d epochs and %d steps are done", path, epoch, steps)
+        LOGGER.info("resuming from %s: %d epochs and %d steps are done", path, epoch, steps)
         before, step = content["config"]["n_epoches"], epoch * config.steps_per_epoch + steps
         if before != config.n_epoches:
             old, new = (

@@ -1,6 +1,5 @@
 """What a run's checkpoint holds: types, ranges, shapes. Decided here, before anything believes it or a folder is touched."""
 
-import math
 import re
 from collections import OrderedDict
 from typing import Any
@@ -9,7 +8,6 @@ import torch
 from torch import Tensor
 
 from utils.files.tensors import tensor_fault
-from utils.flags.config import Config
 from utils.metrics import ACCURACIES
 
 # What no two different runs share; what else is known of a run's data came with later versions.
@@ -24,7 +22,7 @@ _MAY_BE_BROKEN = ("first_broken_parts",)
 _LARGEST_COUNT, _LARGEST_NUMBER, _LONGEST_TEXT, _DEEPEST = 2**53, 1e300, 100_000, 8
 
 
-class _Fault(Exception):
+class _FaultError(Exception):
     """What is wrong with a checkpoint; the end of a sentence."""
 
 
@@ -36,7 +34,7 @@ def find_fault(content: dict[str, Any], *, looks_at_numbers: bool) -> str | None
     """
     try:
         _check_identity(content)
-        _check_progress(content, {**Config().as_json(), **content["config"]})
+        _check_progress(content)
         _check_history(content)
         _check_plain(content.get("precision"), "precision")
         for part in ("model", "ema"):
@@ -44,14 +42,14 @@ def find_fault(content: dict[str, Any], *, looks_at_numbers: bool) -> str | None
         _check_momenta(_table(content, "optimizer"), looks_at_numbers=looks_at_numbers)
         _check_tally(_table(content, "tally"), looks_at_numbers=looks_at_numbers)
         _check_generators(_table(content, "rng"))
-    except _Fault as fault:
+    except _FaultError as fault:
         return str(fault)
     return None
 
 
 def _need(holds: bool, what: str) -> None:
     if not holds:
-        raise _Fault(what)
+        raise _FaultError(what)
 
 
 def _table(content: dict[str, Any], name: str) -> dict[Any, Any]:
@@ -79,7 +77,7 @@ def _check_plain(value: object, where: str, depth: int = 0) -> None:
     """Make sure that a value is what JSON can hold: finite numbers, text that can be written, tables under names."""
     _need(depth <= _DEEPEST, f"{where} is nested too deep")
     if isinstance(value, str):
-        _need(len(value) <= _LONGEST_TEXT and value.isascii() or _is_writable(value), f"{where} holds odd text")
+        _need((len(value) <= _LONGEST_TEXT and value.isascii()) or _is_writable(value), f"{where} holds odd text")
     elif isinstance(value, dict):
         _need(type(value) is dict and all(map(_is_name, value)), f"{where} has odd names")
         for name, inner in value.items():
@@ -108,10 +106,11 @@ def _check_identity(content: dict[str, Any]) -> None:
     _need(not missing, f"its fingerprints lack {', '.join(missing)}")
 
 
-def _check_progress(content: dict[str, Any], config: dict[str, Any]) -> None:
+def _check_progress(content: dict[str, Any]) -> None:
     """Compare how far the run had come with the length that its own flags give it."""
+    config = content["config"]
     for name in ("n_epoches", "n_imgs_per_epoch", "batch_size"):
-        _need(_is_count(config[name]) and config[name] > 0, f"{name} is {_shown(config[name])}")
+        _need(_is_count(config.get(name)) and config[name] > 0, f"{name} is {_shown(config.get(name))}")
     epoch, steps = content.get("epoch"), content.get("steps")
     _need(_is_count(epoch, config["n_epoches"]), f"epoch is {_shown(epoch)} of {config['n_epoches']}")
     per_epoch = config["n_imgs_per_epoch"] // config["batch_size"]
@@ -187,6 +186,8 @@ def _check_tally(tally: dict[Any, Any], *, looks_at_numbers: bool) -> None:
 
 def _check_generators(states: dict[Any, Any]) -> None:
     for name, state in dict.items(states):
-        fits = isinstance(state, Tensor) and state.dtype is torch.uint8 and state.ndim == 1 and state.device.type == "cpu"
+        fits = (
+            isinstance(state, Tensor) and state.dtype is torch.uint8 and state.ndim == 1 and state.device.type == "cpu"
+        )
         _need(name in ("cpu", "cuda") and fits, "rng is no state of a generator")
     _need("cpu" in states, "rng lacks the processor's generator")

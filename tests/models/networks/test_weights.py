@@ -60,8 +60,8 @@ def test_files_that_cannot_be_used(tmp_path, capsys):
     torch.save({"epoch": 3}, tmp_path / "none.pth")
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pth")
     for name, words in (
-        ("module", "was not loaded"),
-        ("evil", "was not loaded"),
+        ("module", "holds more than tensors"),
+        ("evil", "damaged"),
         ("text", "damaged"),
         ("none", "holds no weights"),
         ("other", "nothing in checkpoint"),

@@ -24,10 +24,11 @@ def test_what_cannot_be_read_is_named(tmp_path, capsys):
         ("evil.pth", "holds more than tensors"),
         ("text.pth", "damaged"),
         ("gone.pth", "does not exist"),
-        ("", "cannot be read"),
     ):
         with pytest.raises(SemcoError, match=f"weights .*{words}.*: mend it"):
             read_tensors(tmp_path / name, what="weights", remedy="mend it")
+    with pytest.raises(SemcoError, match="is a folder: expected a regular file"):
+        read_tensors(tmp_path, what="weights", remedy="mend it")
     assert capsys.readouterr().out == ""
 
 

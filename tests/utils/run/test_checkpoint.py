@@ -1,6 +1,7 @@
 """Checkpoints come back equal, and nothing else is loaded."""
 
 import errno
+import logging
 import os
 import pickle
 import re
@@ -14,9 +15,10 @@ import pytest
 import torch
 
 from tests.bad_inputs.pickles import Calls
+from tests.support.checkpoints import run_content
 from tests.support.project import ROOT
 from utils.errors import SemcoError
-from utils.run.checkpoint import DamagedError, load_checkpoint, save_checkpoint
+from utils.run.checkpoint import DamagedError, fallbacks, load_checkpoint, newest_of, read_first, save_checkpoint
 
 
 def test_round_trip(tmp_path):
@@ -136,7 +138,7 @@ def test_code_is_refused(tmp_path, capsys):
     torch.save({"format": "semco-checkpoint-2", "model": Calls(print, "executed")}, tmp_path / "evil.pth")
     (tmp_path / "old.pth").write_bytes(pickle.dumps(Calls(print, "executed")))
     for name in ("evil.pth", "old.pth"):
-        with pytest.raises(SemcoError, match=f"{name} (holds more than plain data|is damaged)"):
+        with pytest.raises(SemcoError, match=f"{name} (holds more than tensors|is damaged)"):
             load_checkpoint(tmp_path / name)
     assert capsys.readouterr().out == ""
 
@@ -153,3 +155,26 @@ def test_other_files(tmp_path):
         (tmp_path / "cut.pth").write_bytes(data[:cut])
         with pytest.raises(SemcoError, match="cut.pth"):
             load_checkpoint(tmp_path / "cut.pth")
+
+
+def test_newest(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("semco"), "propagate", True)
+    assert newest_of(tmp_path) is None
+    last, previous = tmp_path / "last.pth", tmp_path / "previous.pth"
+    for steps in (1, 2):
+        save_checkpoint(last, run_content(steps=steps), keep_as=previous)
+    assert (newest_of(tmp_path)[0], newest_of(tmp_path)[1]["steps"]) == (last, 2)
+    last.write_bytes(b"half")
+    assert (newest_of(tmp_path)[0], newest_of(tmp_path)[1]["steps"]) == (previous, 1)
+    assert "last.pth is damaged" in caplog.text
+    previous.write_bytes(b"")
+    assert newest_of(tmp_path) is None
+
+
+def test_only_the_last_has_a_stand_in(tmp_path):
+    save_checkpoint(tmp_path / "previous.pth", run_content(steps=1))
+    assert fallbacks(tmp_path / "last.pth") == [tmp_path / "last.pth", tmp_path / "previous.pth"]
+    assert fallbacks(tmp_path / "best.pth") == [tmp_path / "best.pth"]
+    (tmp_path / "best.pth").write_bytes(b"half")
+    with pytest.raises(DamagedError, match=r"best\.pth"):
+        read_first(fallbacks(tmp_path / "best.pth"))

@@ -7,11 +7,11 @@ import os
 import pytest
 import torch
 
+from tests.support.checkpoints import record, state_of
 from utils.errors import SemcoError
 from utils.files.lock import FolderLock
 from utils.flags.config import Config
 from utils.flags.parse import parse_config
-from utils.metrics import ACCURACIES
 from utils.processes.world import World
 from utils.run.checkpoint import save_checkpoint
 from utils.run.resume import _BY_CONTENT, MAY_CHANGE, Resume
@@ -38,16 +38,9 @@ def _identity(resume, config, **other):
     )
 
 
-def _record(epoch):
-    return {"epoch": epoch, "loss": 1.0, "valid_loss": 2.0, **dict.fromkeys(ACCURACIES, 50.0)}
-
-
 def _content(config, *, epoch=2, steps=3, changes=()):
-    return {
-        **_identity(Resume(dataclasses.replace(config, resume=None)), config),
-        "epoch": epoch, "steps": steps, "best_epoch": min(epoch, 1) or -1, "history": [_record(one + 1) for one in range(epoch)],
-        "number_format": "bfloat16", "model": {"w": torch.zeros(1000)}, "ema": {}, "optimizer": {}, **dict(changes),
-    }  # fmt: skip
+    identity = _identity(Resume(dataclasses.replace(config, resume=None)), config)
+    return {**identity, **state_of(epoch=epoch, steps=steps), **dict(changes)}
 
 
 def _run(config, name, **content):
@@ -184,13 +177,13 @@ def test_nothing_but_damage(parse, caplog):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"epoch": "2"}, {"history": [_record(1)]}, {"history": [{"epoch": 1}, {"epoch": 2}]}, {"best_epoch": 7}, {"model": None},
+        {"epoch": "2"}, {"history": [record(1)]}, {"history": [{"epoch": 1}, {"epoch": 2}]}, {"best_epoch": 7}, {"model": None},
         {"config": {}}, {"history": ["a", "b"]}, {"seed": None}, {"fingerprints": []},
     ],
 )  # fmt: skip
 def test_content_that_makes_no_sense(parse, wrong):
     folder = _run(parse(), "run", changes=wrong)
-    with pytest.raises(SemcoError, match=r"previous\.pth (lacks what|has records that)"):
+    with pytest.raises(SemcoError, match=r"previous\.pth is not the state of a run"):
         Resume(parse("--resume", str(folder)))
     assert _choose(parse("--resume", "auto")) is None
 
@@ -215,30 +208,6 @@ def test_seeds(parse):
     assert Resume(again).seed() == 77
     assert Resume(parse("--seed", "77", "--resume", "auto")).seed() == 77
     assert len(Resume(parse("--seed", "77", "--resume", "auto"))._candidates) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "flags", "expected"),
-    [
-        ("float32", (), (False, "auto")),
-        ("bfloat16", (), (True, "bfloat16")),
-        ("float16", (), (True, "float16")),
-        ("apex O1", ("--amp-backend", "apex"), (True, "auto")),
-        ("float32", ("--no-amp",), (False, "auto")),
-    ],
-)
-def test_the_number_format_stays(parse, name, flags, expected):
-    config = parse("--resume", "auto", *flags)
-    _run(config, "run", changes={"number_format": name})
-    kept = _choose(config).keep_number_format(config, torch.device("cuda"))
-    assert (kept.amp, kept.amp_dtype) == expected
-
-
-def test_a_run_in_float16_does_not_go_on_on_a_cpu(parse):
-    config = parse("--resume", "auto")
-    _run(config, "run", changes={"number_format": "float16"})
-    with pytest.raises(SemcoError, match="float16, which needs a GPU"):
-        _choose(config).keep_number_format(config, ALONE.device)
 
 
 def test_processes_that_see_different_disks(parse):

@@ -1,0 +1,58 @@
+"""What a machine can do, and the number format that an interrupted run keeps."""
+
+import pytest
+import torch
+
+from models.assemble import _number_format, check_machine
+from utils.errors import SemcoError
+from utils.flags.parse import parse_config
+from utils.processes.world import World
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def _config(*flags):
+    return parse_config(["--train-split-pickle", "x.pkl", *flags])
+
+
+@pytest.mark.parametrize(
+    ("began_in", "flags", "device", "expected"),
+    [
+        ("float32", (), CUDA, torch.float32),
+        ("bfloat16", (), CPU, torch.bfloat16),
+        ("float16", (), CUDA, torch.float16),
+        ("float32", ("--amp-dtype", "bfloat16"), CPU, torch.float32),
+        (None, ("--amp-dtype", "bfloat16"), CPU, torch.bfloat16),
+        (None, ("--no-amp",), CUDA, torch.float32),
+        ("float32", ("--no-amp",), CUDA, torch.float32),
+    ],
+)
+def test_an_interrupted_run_keeps_its_number_format(began_in, flags, device, expected):
+    assert _number_format(_config(*flags), device, began_in) is expected
+
+
+def test_a_run_in_float16_does_not_resume_on_a_cpu():
+    with pytest.raises(SemcoError, match="float16, which needs a GPU"):
+        _number_format(_config(), CPU, "float16")
+
+
+@pytest.mark.parametrize(
+    ("flags", "size", "words"),
+    [
+        (("--amp-dtype", "float16"), 1, "for GPUs"),
+        (("--batch-size", "7"), 2, "pass 8"),
+        (("--cuda-graph",), 1, "needs a CUDA GPU"),
+        (("--data-device", "cuda"), 1, "training is on the CPU"),
+    ],
+)
+def test_what_a_cpu_cannot_do(flags, size, words):
+    with pytest.raises(SemcoError, match=words):
+        check_machine(_config(*flags), World(rank=0, size=size, device=CPU))
+
+
+def test_a_graph_is_for_one_gpu():
+    with pytest.raises(SemcoError, match="for one GPU"):
+        check_machine(_config("--cuda-graph"), World(rank=0, size=2, device=CUDA))
+    check_machine(_config("--cuda-graph"), World.alone(CUDA))
+    with pytest.raises(SemcoError, match="drop --cache-imgs none"):
+        check_machine(_config("--data-device", "cuda", "--cache-imgs", "none"), World.alone(CUDA))

@@ -1,0 +1,74 @@
+"""What a checkpoint may hold: everything else is refused by name before a run folder is touched."""
+
+import re
+from collections import OrderedDict
+
+import pytest
+import torch
+
+from tests.support.checkpoints import record, run_content
+from utils.run.schema import find_fault
+
+NAN = float("nan")
+
+
+def _overlapping():
+    return torch.zeros(1).expand(1000)
+
+
+def _planted():
+    table = OrderedDict(w=torch.zeros(3))
+    table.items = "not a method"
+    return table
+
+
+def test_a_run_s_own_content_is_fine():
+    for epoch, steps in ((0, 0), (2, 3), (2, 1024), (300, 0)):
+        assert find_fault(run_content(epoch=epoch, steps=steps), looks_at_numbers=True) is None
+    assert find_fault({**run_content(), "inference": {"anything": torch.zeros(3)}}, looks_at_numbers=True) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"steps": 1025}, "steps is 1025 of 1024"), ({"steps": -1}, "steps is -1"), ({"steps": 2.0}, "steps"),
+        ({"epoch": -1}, "epoch is -1"), ({"epoch": 10**9}, "epoch"), ({"epoch": True}, "epoch"), ({"epoch": 10**5000}, "epoch"),
+        ({"epoch": 3}, "history does not fit"), ({"best_epoch": 3}, "best_epoch is 3"), ({"best_epoch": 0}, "best_epoch"),
+        ({"images": "many"}, "images"), ({"images": None}, "images"),
+        ({"seconds": "long"}, "seconds"), ({"seconds": -1.0}, "seconds"),
+        ({"seconds": NAN}, "seconds"), ({"seed": -5}, "seed"), ({"seed": "x"}, "seed"),
+        ({"number_format": "int8"}, "number_format"),
+        ({"history": [record(1), {**record(2), "loss": {"a": 1}}]}, "record 2 .* loss"),
+        ({"history": [record(1), {**record(2), "loss": torch.zeros(())}]}, "record 2"),
+        ({"history": [record(1), {**record(2), "loss": 1e301}]}, "record 2"),
+        ({"history": [record(1), {**record(2), "\udcff": 1.0}]}, "odd names"),
+        ({"history": [record(1), {**record(2), 7: 1.0}]}, "odd names"),
+        ({"history": [record(2), record(1)]}, "another epoch"), ({"history": [record(1), "text"]}, "no table"),
+        ({"history": [record(1), {"epoch": 2}]}, "no number for loss"),
+        ({"config": {"n_epoches": 0}}, "n_epoches is 0"), ({"config": {}}, "n_epoches is NoneType"),
+        ({"config": {1: 2}}, "odd names"),
+        ({"config": {"lr": torch.zeros(())}}, "neither text nor number"), ({"config": []}, "config is no table"),
+        ({"fingerprints": {}}, "lack training_set"), ({"precision": {"scale": NAN}}, "precision"),
+        ({"model": {"w": torch.full((3,), NAN)}}, "model: w"), ({"ema": {"w": torch.full((3,), float("inf"))}}, "ema: w"),
+        ({"model": {"w": torch.zeros(3).to_sparse()}}, "model: w"), ({"model": {"w": _overlapping()}}, "overlap"),
+        ({"model": {5: torch.zeros(3)}}, "odd names"), ({"model": {"w": "text"}}, "no tensor"),
+        ({"model": _planted()}, "attributes"),
+        ({"optimizer": {0: {"momentum_buffer": torch.full((3,), NAN)}}}, "optimizer"), ({"optimizer": {"a": {}}}, "odd names"),
+        ({"optimizer": {0: {"momentum_buffer": _overlapping()}}}, "overlap"), ({"tally": {}}, "tally lacks"),
+        ({"rng": {}}, "rng lacks"), ({"rng": {"cpu": torch.zeros(3)}}, "rng"),
+    ],
+)  # fmt: skip
+def test_what_no_run_writes_is_named(changes, words):
+    fault = find_fault({**run_content(), **changes}, looks_at_numbers=True)
+    assert fault is not None
+    assert re.search(words, fault), fault
+    assert len(fault) < 300
+
+
+def test_sums_that_are_not_finite():
+    content = run_content()
+    content["tally"]["sums"][0] = NAN
+    assert "tally: sums" in find_fault(content, looks_at_numbers=True)
+    content = run_content()
+    content["tally"]["first_broken_parts"][0] = NAN  # the figures of a broken step, which are shown
+    assert find_fault(content, looks_at_numbers=True) is None
