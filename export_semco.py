@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from utils.errors import SemcoError, one_line, run_program
 from utils.flags.arguments import OneLineParser, path_argument
-from utils.processes.signals import Stopped, StopRequest
+from utils.processes.signals import StopRequest
+from utils.stopping import Stopped
 
 if TYPE_CHECKING:  # imported once the arguments are known to be right
     from models.export.check import CheckImages

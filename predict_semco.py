@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from utils.answers.arguments import parse_predict
 from utils.errors import SemcoError, and_more, one_line, run_program
-from utils.processes.signals import Stopped, StopRequest
+from utils.processes.signals import StopRequest
+from utils.stopping import Stopped
 
 # Everything heavier is imported once the arguments are known to be right: --help and mistakes answer at once, and the
 # processes that decode images, which import this module again, start at once.

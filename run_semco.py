@@ -10,20 +10,23 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from utils.errors import SemcoError
+from utils.errors import SemcoError, lack_of_memory
 from utils.flags.config import Config
 from utils.flags.parse import parse_config
 from utils.processes.launch import Outcome, launch
-from utils.processes.signals import Stopped, StopRequest
+from utils.processes.signals import StopRequest
+from utils.stopping import Stopped
+from utils.streams import lasting_streams
 
 LOGGER = logging.getLogger("semco")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code: 0, 2 after a user's mistake, 128 + its number after a signal."""
-    outcome = attempt(sys.argv[1:] if argv is None else list(argv))
-    if outcome.message:
-        print(outcome.message, file=sys.stderr)
+    with lasting_streams():
+        outcome = attempt(sys.argv[1:] if argv is None else list(argv))
+        if outcome.message:
+            print(outcome.message, file=sys.stderr)
     return outcome.exit_code
 
 
@@ -41,6 +44,10 @@ def attempt(arguments: Sequence[str]) -> Outcome:
         return Outcome(2, f"error: {error}")
     except Stopped as stopped:
         return Outcome(stopped.exit_code, f"stopped by {stopped}")
+    except Exception as error:
+        if (mistake := lack_of_memory(error)) is None:
+            raise
+        return Outcome(2, f"error: {mistake}")
     return Outcome(0)
 
 

@@ -1,7 +1,16 @@
-"""What a user can mend, as opposed to a bug."""
+"""What a user can fix, as opposed to a bug, and the frame that tells the two apart."""
 
+import errno
 import sys
 from collections.abc import Callable, Sequence, Sized
+
+from utils.stopping import StopAtOnce, Stopped, existing_signals, receiving
+from utils.streams import lasting_streams
+
+# Ctrl-C comes as KeyboardInterrupt; these would end a program without its cleaning up.
+_ENDING = existing_signals("SIGTERM", "SIGHUP")
+# What torch's CPU allocator, thread starts and the loader of shared libraries say when memory runs out.
+_WITHOUT_MEMORY = ("DefaultCPUAllocator", "can't start new thread", "cannot allocate memory", "failed to map segment")
 
 
 def one_line(text: str) -> str:
@@ -10,7 +19,7 @@ def one_line(text: str) -> str:
 
 
 def and_more(faults: Sized) -> str:
-    """The end of a complaint about the first of several faults: " (and 2 more)"; nothing when it is the only one."""
+    """Return the end of a complaint about the first of several faults: " (and 2 more)"; nothing for the only one."""
     return f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
 
 
@@ -21,25 +30,55 @@ def first_ten(names: Sequence[str]) -> str:
 
 
 class SemcoError(Exception):
-    """A user's mistake. The message is one line: what is wrong, what was expected, how to mend it.
+    """A user's mistake. The message is one line: what is wrong, what was expected, how to fix it.
 
     The command-line programs print it without a traceback and exit with code 2; every other exception is a bug and
     keeps its traceback.
     """
 
     def __init__(self, message: str) -> None:
-        # The promise of one plain line must survive whatever is named in it.
+        # The promise of one plain line must hold whatever the message names.
         super().__init__(one_line(message))
 
 
+def lack_of_memory(error: BaseException) -> SemcoError | None:
+    """Return a user's mistake for an exception that says that this machine's memory is used up; None for any other."""
+    says_so = (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in _WITHOUT_MEMORY))
+    )
+    if not says_so:
+        return None
+    return SemcoError(
+        "out of memory: end other programs, raise this one's limit (ulimit -v, cgroup), or use a larger machine"
+    )
+
+
 def run_program(work: Callable[[], None]) -> int:
-    """Do a program's work; returns its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
-    try:
-        work()
-    except SemcoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    """Do a program's work, and report a user's mistake or a signal in one line.
+
+    Returns:
+        The exit code: 0, 2 after a user's mistake, 128 + its number after a signal that ended the work.
+    """
+    with lasting_streams(), receiving(_ENDING, StopAtOnce()):
+        try:
+            work()
+        except SemcoError as error:
+            return _failed(error)
+        except KeyboardInterrupt:
+            print("stopped by SIGINT", file=sys.stderr)
+            return 130
+        except Stopped as stopped:
+            print(f"stopped by {stopped}", file=sys.stderr)
+            return stopped.exit_code
+        except Exception as error:
+            if (mistake := lack_of_memory(error)) is None:
+                raise
+            return _failed(mistake)
     return 0
+
+
+def _failed(error: SemcoError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2

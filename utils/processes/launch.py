@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import NamedTuple
 
-from utils.processes.signals import Stopped, StopRequest
+from utils.processes.signals import StopRequest
+from utils.stopping import Stopped
 
 # Seconds that the others have to end by themselves once one has failed, and again after SIGTERM.
 _GRACE = 10.0

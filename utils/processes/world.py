@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,13 +12,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 from utils.errors import SemcoError
-from utils.processes.signals import Stopped
+from utils.processes.meeting import meet, read_place
+from utils.stopping import Stopped
 
 # Several processes must stop after the same step. Agreeing on it makes them wait for each other, so they do it this often;
 # a checkpoint that is written then also holds the figures of all, which are summed up as often.
 STEPS_BETWEEN_AGREEMENTS = 20
-# What a launcher tells each process, besides WORLD_SIZE.
-_PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+# Seconds between two looks whether the others are there. Python hears of signals only between calls into torch.
+_PAUSE = 0.02
+# The others wait for as long as the main process decodes a large dataset.
+_LONGEST_CALL = datetime.timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class World:
         if self.size == 1:
             return number
         said = torch.tensor(number, dtype=torch.int64, device=self.device)
-        dist.broadcast(said, src=0)
+        _wait_for(dist.broadcast(said, src=0, async_op=True))
         return int(said)
 
     def share(self, tensors: Iterable[Tensor]) -> None:
@@ -62,10 +66,10 @@ class World:
     def main_first(self) -> Iterator[None]:
         """Let the main process go through a block before the others, which then find its files."""
         if self.size > 1 and not self.is_main:
-            dist.barrier()
+            _wait_for(dist.barrier(async_op=True))
         yield
         if self.size > 1 and self.is_main:
-            dist.barrier()
+            _wait_for(dist.barrier(async_op=True))
 
     def __enter__(self) -> "World":
         return self
@@ -83,31 +87,40 @@ def join_world(device: str, *, parallel: bool) -> World:
     """Find this process's device, and its siblings where torchrun started several.
 
     Raises:
-        SemcoError: CUDA was asked for and is not there, or the environment names siblings that `parallel` forbids or that
-            nobody has started.
+        SemcoError: CUDA was asked for and is unavailable, or the environment names siblings that `parallel` forbids, that make
+            no sense, or that do not come.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise SemcoError("--device cuda: no CUDA GPU is visible to PyTorch; check nvidia-smi, or pass --device cpu")
     kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    said = os.environ.get("WORLD_SIZE", "1")
-    if not said.isdecimal() or int(said) < 1:
-        raise SemcoError(f"WORLD_SIZE is {said!r} in the environment: expected a number of processes, or unset it")
-    size = int(said)
-    if size == 1:
+    place = read_place(os.environ)
+    if place is None:
         return World.alone(torch.device(kind))
     if not parallel:
-        raise SemcoError(f"--no-parallel under torchrun with {size} processes: start the program with plain python")
-    if missing := [name for name in _PLACE if name not in os.environ]:
         raise SemcoError(
-            f"WORLD_SIZE is {size} in the environment, but not {', '.join(missing)}: start the program with torchrun, or unset "
-            "WORLD_SIZE"
+            f"--no-parallel under torchrun with {place.size} processes: start the program with plain python"
         )
-    place = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else torch.device("cpu")
+    own = torch.device("cpu")
     if kind == "cuda":
-        torch.cuda.set_device(place)
-    # The others wait for as long as the main process decodes a large dataset.
-    dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=datetime.timedelta(hours=12))
-    return World(rank=dist.get_rank(), size=size, device=place)
+        if place.local_rank >= torch.cuda.device_count():
+            raise SemcoError(
+                f"LOCAL_RANK is {place.local_rank} in the environment, but {torch.cuda.device_count()} GPUs are visible: "
+                "start no more processes on a machine than it has GPUs"
+            )
+        own = torch.device(kind, place.local_rank)
+        torch.cuda.set_device(own)
+    dist.init_process_group(
+        "nccl" if kind == "cuda" else "gloo",
+        store=meet(place), rank=place.rank, world_size=place.size, timeout=_LONGEST_CALL,
+    )  # fmt: skip
+    return World(rank=place.rank, size=place.size, device=own)
+
+
+def _wait_for(work: dist.Work) -> None:
+    """Wait for the others without being deaf to signals."""
+    while not work.is_completed():
+        time.sleep(_PAUSE)
+    work.wait()  # raises what went wrong
 
 
 def processes_to_launch(device: str, *, parallel: bool) -> int:

@@ -7,9 +7,10 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from utils.processes.signals import Stopped, StopRequest
+from utils.processes.signals import StopRequest
 from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
 from utils.run.folder import RunFolder
+from utils.stopping import Stopped
 
 LOGGER = logging.getLogger("semco")
 Batch = TypeVar("Batch")

@@ -16,7 +16,8 @@ import torch
 import run_semco
 from utils.processes import launch as launch_module
 from utils.processes.launch import Outcome, launch
-from utils.processes.signals import Stopped, StopRequest
+from utils.processes.signals import StopRequest
+from utils.stopping import Stopped
 
 # Seconds after which a test gives up; a machine with other work starts processes slowly.
 _PATIENCE = 300.0

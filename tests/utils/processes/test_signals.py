@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from utils.processes.signals import Stopped, StopRequest
+from utils.processes.signals import StopRequest
+from utils.stopping import Stopped
 
 
 def send(number):

@@ -151,6 +151,13 @@ def test_an_environment_that_makes_no_sense(monkeypatch, size, words):
 
 
 def test_torchrun_and_no_parallel_contradict_each_other(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {
+        "WORLD_SIZE": 2,
+        "RANK": 0,
+        "LOCAL_RANK": 0,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": 29500,
+    }.items():
+        monkeypatch.setenv(name, str(value))
     with pytest.raises(SemcoError, match="--no-parallel under torchrun with 2 processes"):
         join_world("cpu", parallel=False)

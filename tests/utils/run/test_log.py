@@ -2,10 +2,14 @@
 
 import errno
 import logging
+import os
 import sys
 
-from utils.processes.signals import Stopped
+import pytest
+
+from utils.errors import SemcoError
 from utils.run.log import RunLog, logging_for
+from utils.stopping import Stopped
 
 LOGGER = logging.getLogger("semco")
 
@@ -46,7 +50,7 @@ def test_a_full_disk_is_told_once(tmp_path, capsys):
         log.close(None)
     shown = capsys.readouterr()
     assert shown.out == "one\ntwo\n"
-    assert shown.err.count("train.log cannot be written: No space left") == 1
+    assert shown.err.count("train.log cannot be written (No space left") == 1
     assert "Traceback" not in shown.err
 
 
@@ -57,6 +61,29 @@ class _Full:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     flush = close = lambda self: self.write("")
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "train.log").symlink_to(tmp_path / "elsewhere")
+    with logging_for(talks=True), pytest.raises(SemcoError, match=r"train\.log is a link"):
+        RunLog(tmp_path / "train.log")
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "train.log")
+    with logging_for(talks=True), pytest.raises(SemcoError, match=r"train\.log is a pipe"):
+        RunLog(tmp_path / "train.log")
+
+
+def test_a_log_that_nobody_closed_is_closed(tmp_path):
+    """As when the rest of the run folder is refused."""
+    with logging_for(talks=True):
+        stream = RunLog(tmp_path / "train.log")._file.stream
+        LOGGER.info("one")
+    assert stream.closed
+    assert "one" in (tmp_path / "train.log").read_text()
 
 
 def test_other_mistakes_in_logging_stay_visible(tmp_path, capsys):

@@ -7,10 +7,10 @@ import types
 import pytest
 import torch
 
-from utils.processes.signals import Stopped
 from utils.processes.world import World
 from utils.run import saving
 from utils.run.saving import Saving
+from utils.stopping import Stopped
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 
