@@ -11,6 +11,9 @@ from torch import Tensor
 from loaders.pixels.decode_pool import Decoded, decode_all
 from loaders.pixels.store import store_from_shapes
 
+# Photographs are larger than a dataset's images, so starting processes pays for fewer of them.
+_WORTH_PROCESSES = 256
+
 
 @dataclass(frozen=True)
 class PhotoBatch:
@@ -38,7 +41,7 @@ def photo_batches(
         im_size: short side of the resized image, pixels; `cropsize`: side of its centre crop.
     """
     start, waiting = 0, _empty(cropsize)
-    for decoded in decode_all(paths, im_size, workers=workers):
+    for decoded in decode_all(paths, im_size, workers=workers, worth_processes=_WORTH_PROCESSES):
         waiting = _join(waiting, _cut(decoded, cropsize))
         while len(waiting) >= batch_size:
             batch, waiting = _part(waiting, batch_size)

@@ -113,6 +113,11 @@ def _open(request: StoreRequest) -> OpenedStore:
     if not path.exists():
         if request.mode == "auto" and not can_hold(request.cache_folder, size):
             return _decode_to_memory(request) if in_memory else _from_files(request)
+        if not can_hold(request.cache_folder, size):
+            raise SemcoError(
+                f"--cache-imgs disk: {request.cache_folder} cannot be written, or has no room for {size / 2**20:,.0f} MiB; set "
+                "XDG_CACHE_HOME to a folder that can, or pass --cache-imgs memory"
+            )
         _write_cache(path, request)
     return _from_cache(path, request, load=in_memory)
 

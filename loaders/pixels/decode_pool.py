@@ -1,5 +1,6 @@
 """Decode many image files with several processes, in order."""
 
+import logging
 import multiprocessing
 import signal
 from collections import deque
@@ -14,7 +15,9 @@ import numpy as np
 from loaders.pixels.decode import decode
 from utils.errors import SemcoError
 from utils.processes.launch import end_with_parent
+from utils.stopping import existing_signals
 
+LOGGER = logging.getLogger("semco")
 _CHUNK = 128
 # Chunks that may be decoded before their turn, per worker: pixels must not pile up where they are written slowly.
 _AHEAD = 4
@@ -39,17 +42,24 @@ class Decoded:
         return len(self.shapes)
 
 
-def decode_all(paths: Sequence[Path], im_size: int, *, workers: int) -> Iterator[Decoded]:
-    """Yield all images in order, in chunks, decoded by up to `workers` processes."""
+def decode_all(
+    paths: Sequence[Path], im_size: int, *, workers: int, worth_processes: int | None = None
+) -> Iterator[Decoded]:
+    """Yield all images in order, in chunks, decoded by up to `workers` processes.
+
+    Args:
+        worth_processes: below this many images, this process decodes them alone; None: as many as suits a dataset's.
+    """
     starts = range(0, len(paths), _CHUNK)
     jobs = [(start, [str(path) for path in paths[start : start + _CHUNK]], im_size) for start in starts]
-    if workers < 2 or len(paths) < _WORTH_PROCESSES:
+    if workers < 2 or len(paths) < (_WORTH_PROCESSES if worth_processes is None else worth_processes):
         yield from map(_decode_chunk, jobs)
         return
-    # Fresh processes, not forks: a fork of a program whose threads hold locks can hang.
-    fresh = multiprocessing.get_context("spawn")
+    if (pool := _start_pool(workers)) is None:
+        yield from map(_decode_chunk, jobs)
+        return
     try:
-        with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_follow_parent) as pool:
+        with pool:
             waiting: deque[Future[Decoded]] = deque()
             for job in jobs:
                 waiting.append(pool.submit(_decode_chunk, job))
@@ -63,9 +73,21 @@ def decode_all(paths: Sequence[Path], im_size: int, *, workers: int) -> Iterator
         ) from error
 
 
+def _start_pool(workers: int) -> ProcessPoolExecutor | None:
+    """Start the processes; None, with a line, where the system refuses what they communicate by."""
+    # Fresh processes, not forks: a fork of a program whose threads hold locks can hang.
+    fresh = multiprocessing.get_context("spawn")
+    try:
+        return ProcessPoolExecutor(workers, mp_context=fresh, initializer=_follow_parent)
+    except (OSError, ImportError) as error:  # no /dev/shm, or one that is full or read-only
+        reason = getattr(error, "strerror", None) or error
+        LOGGER.warning("no semaphores (%s; look at /dev/shm): one process decodes all images", reason)
+        return None
+
+
 def _follow_parent() -> None:
     """Leave a terminal's and a cluster's signals to the parent, and end with it, however it ends."""
-    for number in (signal.SIGINT, signal.SIGUSR1):
+    for number in existing_signals("SIGINT", "SIGUSR1", "SIGHUP"):
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()
 

@@ -119,7 +119,14 @@ CASES = [
     BadInput("image is a pipe", (".png", "no image file"), lambda: _replace_image(os.mkfifo)),
     BadInput("images behind a linked folder", ("inside/x.png", "linked folder"), _linked_folder),
     BadInput("links that lead in circles", ("left/right/left", "linked folder"), _link_loop),
-    with_file("cache folder is a file", "data/toy/.cache", b"", "cannot write"),
+    with_file(
+        "cache folder is a file",
+        "data/toy/.cache",
+        b"",
+        "cannot be written",
+        "XDG_CACHE_HOME",
+        flags=["--cache-imgs", "disk"],
+    ),
     *(
         BadInput(f"class name: {name}", ("labels_train.feather", "class"), lambda text=text: _rename_class(text))
         for name, text in _HOSTILE_CLASSES.items()

@@ -99,7 +99,7 @@ CASES = [
         for name in ("announced string", "announced frame", "sparse memo", "deep list for a class")
     ),
     _weights("squeezed pickle", _zipped(b"]" + b"N0" * 10**6 + b".", zipfile.ZIP_DEFLATED)),
-    _weights("nests too deep", lambda: _zipped(b"]" * 5000 + b"a" * 4999 + b"."), "no weights"),
+    _weights("nests too deep", lambda: _zipped(b"]" * 5000 + b"a" * 4999 + b"."), "nests more than 100 levels deep"),
     _weights("no weights", lambda: _saved({"epoch": 3}), "no weights"),
     _weights("list", lambda: _saved([1, 2]), "no weights"),
     _weights("names that are no text", lambda: _saved({1: torch.zeros(2)}), "no weights"),

@@ -98,7 +98,7 @@ CASES = [
     _pickled("first one text", {"first": "1 2 3", **_DICT}, "'first'"),
     _pickled("text for a vector", {**_DICT, "apple": "abc"}, "'apple'"),
     _pickled("None for a vector", {**_DICT, "apple": None}, "'apple'"),
-    _pickled("complex numbers", {**_DICT, "apple": [1j, 2, 3]}, "'apple'"),
+    _pickled("complex numbers", {**_DICT, "apple": [1j, 2, 3]}, "complex"),
     _pickled("pickled nan", {**_DICT, "apple": [float("nan"), 1, 2]}, "'apple'", "not finite"),
     _pickled("pickled number too large", {**_DICT, "apple": [1e300, 1, 2]}, "'apple'", "not finite"),
     _pickled("number of five thousand digits", {**_DICT, "apple": [10**5000, 1, 2]}, "'apple'"),

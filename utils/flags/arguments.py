@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.errors import SemcoError
+from utils.files.regular import check_regular
 
 # In bytes. Files get names of their own below a folder that is given, so the whole limit of 4096 is not for the user.
 _LONGEST_NAME, _LONGEST_PATH = 255, 3000
+# Of an `@FILE`: no list of flags comes near these, and what goes beyond is another file or one that reads itself.
+_LARGEST_FILE, _DEEPEST_FILE, _MOST_ARGUMENTS = 2**20, 8, 10_000
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -39,15 +42,33 @@ class OneLineParser(argparse.ArgumentParser):
                 self.error(f"unknown flag {flag}" + (f", did you mean {near[0]}?" if near else ""))
         return self.parse_args(expanded)
 
-    def _read_args_from_files(self, arg_strings: list[str]) -> list[str]:
+    def _read_args_from_files(self, arg_strings: list[str], depth: int = 0) -> list[str]:
+        """Replace each `@FILE` by the arguments in it, which may name further files."""
+        found: list[str] = []
+        for text in arg_strings:
+            if not text.startswith("@") or len(text) == 1:
+                found.append(text)
+                continue
+            if depth == _DEEPEST_FILE:
+                self.error(f"{text} reads itself, directly or through another file")
+            lines = self._file_lines(text[1:])
+            arguments = [argument for line in lines for argument in self.convert_arg_line_to_args(line)]
+            found += self._read_args_from_files(arguments, depth + 1)
+            if len(found) > _MOST_ARGUMENTS:
+                self.error(f"{text} holds more than {_MOST_ARGUMENTS:,} arguments")
+        return found
+
+    def _file_lines(self, name: str) -> list[str]:
         try:
-            return super()._read_args_from_files(arg_strings)
+            path = path_argument(name)
+            check_regular(path, what="file of flags", most_bytes=_LARGEST_FILE)
+            return path.read_text(encoding="utf-8-sig").splitlines()
+        except argparse.ArgumentTypeError as error:
+            self.error(f"@{name}: {error}")
         except UnicodeDecodeError as error:
-            files = ", ".join(text for text in arg_strings if text.startswith("@"))
-            self.error(f"{files} is not text in UTF-8 ({error.reason})")
-        except RecursionError:
-            files = ", ".join(text for text in arg_strings if text.startswith("@"))
-            self.error(f"{files} reads itself, directly or through another file")
+            self.error(f"@{name} is not text in UTF-8 ({error.reason})")
+        except OSError as error:
+            self.error(f"cannot read @{name}: {error.strerror or error}")
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Read one line of an `@file`: flags and values as in a shell, `#` starts a comment."""
