@@ -11,6 +11,7 @@ from torch import Tensor
 
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import ImageStore, PixelStore
+from loaders.transfer import pinned, to_device
 from loaders.views.augment import strong_views
 from loaders.views.plan import CropPlan, EpochPlan, StepPlan
 
@@ -96,7 +97,7 @@ class TrainBatches:
 
     def epoch(self, plan: EpochPlan, first_step: int = 0) -> Iterator[TrainBatch]:
         """Yield this process's share of the epoch's batches from `first_step` on."""
-        plan = plan.placed(crops=self._pool.device, augment=self._device)
+        plan = plan.placed(crops=self._pool.device)
         steps = (
             plan.step(step, rank=self._rank, world_size=self._world_size)
             for step in range(first_step, plan.shape.steps)
@@ -238,13 +239,3 @@ def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:
     finally:
         stopped.set()
         thread.join()
-
-
-def pinned(values: Tensor, device: torch.device) -> Tensor:
-    """Return `values` in page-locked memory if `device` is a GPU: it copies from there without making the host wait."""
-    return values.pin_memory() if device.type == "cuda" and values.device.type == "cpu" else values
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Copy `values` to `device` without synchronising with it."""
-    return pinned(values, device).to(device, non_blocking=True)

@@ -103,10 +103,11 @@ class EpochPlan:
     strong: CropPlan
     augment: StrongPlan
 
-    def placed(self, *, crops: torch.device, augment: torch.device) -> "EpochPlan":
-        """Return the plan with its crops where the pixels lie and its operations where the views are made."""
-        moved = {name: getattr(self, name).to(crops) for name in ("labelled", "weak", "strong")}
-        return dataclasses.replace(self, augment=self.augment.to(augment), **moved)
+    def placed(self, crops: torch.device) -> "EpochPlan":
+        """Return the plan with its crops where the pixels are stored; operations stay on the host, which sorts their rows."""
+        return dataclasses.replace(
+            self, **{name: getattr(self, name).to(crops) for name in ("labelled", "weak", "strong")}
+        )
 
     def step(self, step: int, *, rank: int = 0, world_size: int = 1) -> StepPlan:
         """Return the views of one step: all of them, or the share of process `rank` out of `world_size`."""
