@@ -1,6 +1,7 @@
 """Store and plan -> normalised batches on the device."""
 
 import contextlib
+import dataclasses
 import queue
 import threading
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import ImageStore, PixelStore
+from loaders.transfer import pinned, to_device
 from loaders.views.augment import strong_views
-from loaders.views.plan import CropPlan, EpochPlan, StepPlan
+from loaders.views.plan import CropPlan, EpochPlan, StrongPlan
 
 
 @dataclass(frozen=True)
@@ -96,40 +98,28 @@ class TrainBatches:
 
     def epoch(self, plan: EpochPlan, first_step: int = 0) -> Iterator[TrainBatch]:
         """Yield this process's share of the epoch's batches from `first_step` on."""
-        plan = plan.placed(crops=self._pool.device, augment=self._device)
-        steps = (
-            plan.step(step, rank=self._rank, world_size=self._world_size)
-            for step in range(first_step, plan.shape.steps)
-        )
-        crops = ((step, pinned(self.crops(step), self._device)) for step in steps)
-        for step, views in _ahead_where_it_helps(crops, self._pool.store, self._device):
-            yield self._finish(step, views)
+        pool, share = self._pool, {"rank": self._rank, "world_size": self._world_size}
+        # Once per epoch, not per step: what a GPU would have to launch kernels for.
+        views = plan.crops(len(pool.labelled), **share).to(pool.device)
+        labels = pool.labels[views.image.view(plan.shape.steps, -1)[:, : plan.shape.labelled // self._world_size]]
+        views = dataclasses.replace(views, image=torch.cat([pool.labelled, pool.unlabelled])[views.image])
+        batch = len(views) // plan.shape.steps
 
-    def crops(self, step: StepPlan) -> Tensor:
-        """Cut the step's weak views, uint8 (n, 3, H, W): labelled, unlabelled, and what the strong views start from."""
-        pool = self._pool
-        crops = CropPlan(
-            image=torch.cat(
-                [
-                    pool.labelled[step.labelled.image],
-                    pool.unlabelled[step.weak.image],
-                    pool.unlabelled[step.strong.image],
-                ]
-            ),
-            **{
-                name: torch.cat([getattr(part, name) for part in (step.labelled, step.weak, step.strong)])
-                for name in ("y", "x", "flip")
-            },
-        )
-        return pool.store.crops(crops, self._cropsize)
+        def cut() -> Iterator[tuple[int, Tensor]]:
+            for step in range(first_step, plan.shape.steps):
+                crops = pool.store.crops(views[step * batch : (step + 1) * batch], self._cropsize)
+                yield step, pinned(crops, self._device)
 
-    def _finish(self, step: StepPlan, views: Tensor) -> TrainBatch:
-        views = to_device(views, self._device)
-        if len(step.augment):
-            strong = len(views) - len(step.augment)
-            views[strong:] = strong_views(views[strong:], step.augment)
-        labels = to_device(self._pool.labels[step.labelled.image], self._device)
-        return TrainBatch(images=self._normalise(views), labels=labels)
+        for step, crops in _ahead_where_it_helps(cut(), pool.store, self._device):
+            yield self._finish(crops, labels[step], plan.step(step, **share).augment)
+
+    def _finish(self, crops: Tensor, labels: Tensor, augment: StrongPlan) -> TrainBatch:
+        """Make a batch of crops (n, 3, H, W) uint8, of which the last are to become strong views."""
+        views = to_device(crops, self._device)
+        if len(augment):
+            strong = len(views) - len(augment)
+            views[strong:] = strong_views(views[strong:], augment)
+        return TrainBatch(images=self._normalise(views), labels=to_device(labels, self._device))
 
 
 @dataclass(frozen=True)
@@ -238,13 +228,3 @@ def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:
     finally:
         stopped.set()
         thread.join()
-
-
-def pinned(values: Tensor, device: torch.device) -> Tensor:
-    """Return `values` in page-locked memory if `device` is a GPU: it copies from there without making the host wait."""
-    return values.pin_memory() if device.type == "cuda" and values.device.type == "cpu" else values
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Copy `values` to `device` without synchronising with it."""
-    return pinned(values, device).to(device, non_blocking=True)

@@ -58,31 +58,38 @@ class PixelStore:
         """Cut weak views, uint8 (n, 3, size, size): reflect-pad by 4, crop, flip."""
         device = self.pixels.device
         rows = plan.image.to(device)
-        heights, widths = self.heights[rows], self.widths[rows]
-        y = _crop_places(plan.y.to(device), heights, size)
-        x = _crop_places(plan.x.to(device), widths, size)
-        return self._gather(rows, y, torch.where(plan.flip.to(device)[:, None], x.flip(1), x))
+        sides = self._sides(rows)
+        places = _crop_places(torch.stack((plan.y, plan.x)).to(device), sides, size)
+        return self._gather(rows, sides, places, flip=plan.flip.to(device))
 
     def centre_crops(self, rows: Tensor, size: int) -> Tensor:
         """Cut the evaluation views of `rows`, uint8 (n, 3, size, size)."""
         rows = rows.to(self.pixels.device)
-        heights, widths = self.heights[rows], self.widths[rows]
-        along = torch.arange(size, device=self.pixels.device)
+        sides = self._sides(rows)
         # torchvision's CenterCrop rounds half to even, and so does torch.
-        y, x = (((sides - size) / 2.0).round().long()[:, None] + along for sides in (heights, widths))
-        return self._gather(rows, y, x)
+        start = ((sides - size) / 2.0).round().long()
+        return self._gather(rows, sides, start[..., None] + torch.arange(size, device=rows.device))
 
-    def _gather(self, rows: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """Pick the pixels at lines `y` (n, s) and columns `x` (n, s) of each image: one gather for a ragged batch.
+    def _sides(self, rows: Tensor) -> Tensor:
+        """Return heights and widths (2, n) of images, both at once: on a GPU a small computation takes as long as a large one."""
+        return torch.stack((self.heights, self.widths))[:, rows]
+
+    def _gather(self, rows: Tensor, sides: Tensor, places: Tensor, *, flip: Tensor | None = None) -> Tensor:
+        """Pick pixels of each image: one gather for a ragged batch.
 
         Places beyond an image's border become its border, so that no crop shows pixels of a neighbour.
+
+        Args:
+            sides: the images' heights and widths (2, n); `places`: lines and columns (2, n, s) of each.
+            flip: which images are mirrored, bool (n,).
         """
-        widths = self.widths[rows]
-        y, x = _within(y, self.heights[rows]), _within(x, widths)
-        first = self.offsets[rows][:, None] + y * widths[:, None]
-        places = first[:, :, None] + x[:, None, :]
-        pixels = self.pixels.index_select(0, places.flatten())
-        return pixels.view(*places.shape, 3).permute(0, 3, 1, 2).contiguous()
+        y, x = torch.minimum(places.clamp(min=0), (sides - 1)[..., None])
+        if flip is not None:
+            x = torch.where(flip[:, None], x.flip(1), x)
+        first = self.offsets[rows][:, None] + y * sides[1][:, None]
+        pixels_at = first[:, :, None] + x[:, None, :]
+        pixels = self.pixels.index_select(0, pixels_at.flatten())
+        return pixels.view(*pixels_at.shape, 3).permute(0, 3, 1, 2).contiguous()
 
 
 class FileStore:
@@ -141,14 +148,8 @@ def store_from_shapes(pixels: Tensor, shapes: np.ndarray) -> PixelStore:
 
 
 def _crop_places(fraction: Tensor, sides: Tensor, size: int) -> Tensor:
-    """Map the fractions (n,) to the pixels (n, size) of the crop along one side, reflected at the borders."""
-    places = sides + 2 * PAD - size + 1
-    start = (fraction * places).long() - PAD
-    at = (start[:, None] + torch.arange(size, device=fraction.device)).abs()
-    last = (sides - 1)[:, None]
-    return last - (last - at).abs()
-
-
-def _within(places: Tensor, sides: Tensor) -> Tensor:
-    """Bring places (n, s) along one side into images of `sides` (n,) pixels."""
-    return torch.minimum(places.clamp(min=0), (sides - 1)[:, None])
+    """Map the fractions (2, n) to the pixels (2, n, size) of the crops along both sides, reflected at the borders."""
+    start = (fraction * (sides + (2 * PAD - size + 1))).long() - PAD
+    at = (start[..., None] + torch.arange(size, device=fraction.device)).abs_()
+    last = (sides - 1)[..., None]
+    return last - (last - at).abs_()

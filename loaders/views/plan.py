@@ -5,7 +5,6 @@ restart. Views refer to images by their position in a pool and to pixels by frac
 pixel, no image size and no path.
 """
 
-import dataclasses
 import enum
 from dataclasses import dataclass, fields
 
@@ -103,10 +102,27 @@ class EpochPlan:
     strong: CropPlan
     augment: StrongPlan
 
-    def placed(self, *, crops: torch.device, augment: torch.device) -> "EpochPlan":
-        """Return the plan with its crops where the pixels lie and its operations where the views are made."""
-        moved = {name: getattr(self, name).to(crops) for name in ("labelled", "weak", "strong")}
-        return dataclasses.replace(self, augment=self.augment.to(augment), **moved)
+    def crops(self, num_labelled: int, *, rank: int = 0, world_size: int = 1) -> CropPlan:
+        """Return all crops of one process, step after step, and in a step labelled, weak, strong, as a batch holds them.
+
+        Args:
+            num_labelled: size of the labelled pool; positions in the unlabelled one are counted on from there.
+        """
+        parts = [
+            (self.labelled, self.shape.labelled, 0),
+            (self.weak, self.shape.unlabelled, num_labelled),
+            (self.strong, self.shape.unlabelled, num_labelled),
+        ]
+
+        def joined(name: str) -> Tensor:
+            columns = []
+            for part, batch, before in parts:
+                values = getattr(part, name).view(self.shape.steps, batch)
+                values = values + before if name == "image" else values
+                columns.append(values[:, _share(0, batch, rank, world_size)])
+            return torch.cat(columns, dim=1).flatten()
+
+        return CropPlan(**{field.name: joined(field.name) for field in fields(CropPlan)})
 
     def step(self, step: int, *, rank: int = 0, world_size: int = 1) -> StepPlan:
         """Return the views of one step: all of them, or the share of process `rank` out of `world_size`."""

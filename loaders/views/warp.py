@@ -2,7 +2,7 @@
 
 At a fixed magnitude an image size has ten affine maps. Where each output pixel comes from is computed once, in
 float64 and in the order of operations of Pillow's `Geometry.c`; warping is then four gathers and two lerps. `warp` does it to
-images that share a map, `warp_each` to images that each have their own.
+images that share a map, `warp_by_maps` to images that each have their own.
 """
 
 import functools
@@ -61,18 +61,14 @@ def _interpolate(pixels: Tensor, taps: Taps, part: slice) -> Tensor:
     return upper if taps.dy is None else _lerp(upper, row(taps.far), taps.dy[part])
 
 
-def warp_each(images: Tensor, ops: Tensor, negative: Tensor) -> Tensor:
-    """Warp each image of (N, 3, H, W) uint8 by its own map: ops (N,) int64, negative (N,) bool; what is no warp is any warp."""
-    near, far, dx, dy, outside = (
-        part[2 * _slots(ops.device)[ops] + negative] for part in _all_taps(*images.shape[2:], ops.device)
-    )
-    flat = images.flatten(2)
-
-    def row(places: Tensor) -> Tensor:
-        left, right = (flat.gather(2, place.expand_as(flat)) for place in places.split(1, dim=1))
-        return _lerp(left, right, dx)
-
-    return _lerp(row(near), row(far), dy).to(torch.uint8).masked_fill_(outside, FILL).view_as(images)
+def warp_by_maps(images: Tensor, maps: Tensor) -> Tensor:
+    """Warp each image of (N, 3, H, W) uint8 by its own of the ten maps: maps (N,) int64, `2 * place in WARPS + negative`."""
+    places, dx, dy, outside = (part.index_select(0, maps) for part in _all_taps(*images.shape[2:], images.device))
+    corners = images.flatten(2).gather(2, places[:, None].expand(-1, images.shape[1], -1))
+    left, right = corners.view(*images.shape[:2], 2, 2, -1).unbind(3)
+    upper, lower = _lerp(left, right, dx[:, None, None]).unbind(2)
+    upper = lower.sub_(upper).mul_(dy[:, None]).add_(upper)
+    return upper.to(torch.uint8).masked_fill_(outside[:, None], FILL).view_as(images)
 
 
 def _lerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
@@ -132,20 +128,13 @@ def _taps(op: Op, negative: bool, height: int, width: int) -> Taps:
 
 @functools.lru_cache(maxsize=8)
 def _all_taps(height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
-    """The taps of all ten maps: near and far (10, 2, P), dx, dy and outside (10, 1, P)."""
+    """Return the taps of all ten maps: places of the four corners (10, 4P) int64, dx, dy and outside (10, P)."""
     maps = [_taps(op, negative, height, width) for op in WARPS for negative in (False, True)]
     none = torch.zeros(height * width, 1, dtype=torch.float64)
     parts = (
-        [taps.near for taps in maps],
-        [taps.far for taps in maps],
-        [(none if taps.dx is None else taps.dx).t() for taps in maps],
-        [(none if taps.dy is None else taps.dy).t() for taps in maps],
-        [taps.outside.t() for taps in maps],
+        [torch.cat([taps.near, taps.far]).flatten() for taps in maps],
+        [(none if taps.dx is None else taps.dx).flatten() for taps in maps],
+        [(none if taps.dy is None else taps.dy).flatten() for taps in maps],
+        [taps.outside.flatten() for taps in maps],
     )
     return tuple(torch.stack(part).to(device) for part in parts)
-
-
-@functools.lru_cache
-def _slots(device: torch.device) -> Tensor:
-    """Place of each operation among the warps, 0 for others."""
-    return torch.tensor([WARPS.index(op) if op in WARPS else 0 for op in Op], device=device)

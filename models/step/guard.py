@@ -1,6 +1,6 @@
-"""Take a training step back on the device, without the host ever knowing whether it was."""
+"""Undo a non-finite training step on the device, without synchronising with the host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -8,29 +8,30 @@ from torch.optim import SGD
 
 from models.step.ema import ModelEma, pairs_by_dtype
 
+_WHOLE_NUMBERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
 
 class StepGuard:
     """Keeps a copy of what a step changes: weights, running statistics, momentum, average.
 
-    This costs a second copy of all four, and two passes over them a step.
+    This costs a second copy of all four in memory, and four passes over them per step in a few kernels.
 
     Args:
         model, ema, optimizer: whose tensors must stay the same for as long as the guard is used.
-        reduce: adds a tensor up over all processes, which must all take a step back or none.
+        reduce: adds a tensor up over all processes, which must all undo a step or none.
     """
 
     def __init__(self, model: nn.Module, ema: ModelEma, optimizer: SGD, *, reduce: Callable[[Tensor], Tensor]) -> None:
         self._reduce = reduce
         self._parameters = [parameter.detach() for parameter in model.parameters()]
-        self._changing = [
+        changing = [
             *self._parameters,
             *model.buffers(),
             *ema.module.parameters(),
             *ema.module.buffers(),
             *(state["momentum_buffer"] for state in optimizer.state.values()),
         ]
-        self._kept = [torch.empty_like(tensor) for tensor in self._changing]
-        self._copies = pairs_by_dtype(self._kept, self._changing)
+        self._copies = pairs_by_dtype(_bits(map(torch.empty_like, changing)), _bits(changing))
 
     @torch.no_grad()
     def remember(self) -> None:
@@ -40,17 +41,24 @@ class StepGuard:
 
     @torch.no_grad()
     def undo(self, broken: Tensor) -> Tensor:
-        """Put the copies back if the step broke.
+        """Put the copies back if the step is broken.
 
         Args:
             broken: 0-d bool, true where the loss is not finite.
 
         Returns:
-            Whether the step was taken back, 0-d bool: because of the loss, or because of the weights that it left.
+            Whether the step was undone, 0-d bool: because of the loss, or because of the weights that it left.
         """
         norms = torch.stack(torch._foreach_norm(self._parameters)).sum()
         broken = self._reduce((broken | ~torch.isfinite(norms)).float()) > 0
-        for now, before in zip(self._changing, self._kept, strict=True):
-            # Not arithmetic: NaN times zero is NaN.
-            torch.where(broken, before, now, out=now)
+        for kept, changing in self._copies:
+            # changing += broken * (kept - changing), on the numbers' bits: NaN times zero is NaN, but no bits are.
+            torch._foreach_sub_(kept, changing)
+            torch._foreach_mul_(kept, broken.to(kept[0].dtype))
+            torch._foreach_add_(changing, kept)
         return broken
+
+
+def _bits(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Return the same memory as whole numbers of the same size, whose sums and differences wrap around."""
+    return [tensor.detach().view(_WHOLE_NUMBERS[tensor.element_size()]) for tensor in tensors]

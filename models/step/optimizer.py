@@ -11,7 +11,7 @@ _NORMALISATION = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 def build_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> SGD:
     """Build SGD over the parameters that require gradients; frozen ones are left out.
 
-    Normalisation layers are told by their type: names would miss those inside torchvision's shortcuts.
+    Normalisation layers are recognised by their type: names would miss those inside torchvision's shortcuts.
     """
     no_decay = {
         id(parameter)
@@ -25,16 +25,18 @@ def build_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_deca
         {"params": [parameter for parameter in trained if id(parameter) in no_decay], "weight_decay": 0.0},
     ]
     on_cuda = trained[0].is_cuda
+    # On CUDA the rate is one tensor of all groups: setting it is one launch without a synchronisation, and a captured graph
+    # sees the change.
+    rate = torch.tensor(lr, device=trained[0].device) if on_cuda else lr
     optimizer = SGD(
         [group for group in groups if group["params"]],
-        # On CUDA the rate is a tensor, so that setting it costs no synchronisation and a captured graph sees the change.
-        lr=torch.tensor(lr, device=trained[0].device) if on_cuda else lr,
+        lr=rate,
         momentum=momentum,
         nesterov=True,
         **({"fused": True} if on_cuda else {"foreach": True}),
     )
-    # Momentum is there, and zero, from the start. Made by the first step, the fused kernel's would be uninitialised memory
-    # whenever float16's loss scale makes it leave that step out; and a captured step needs it to exist.
+    # Momentum exists, and is zero, from the start. The fused kernel would create it in its first step as uninitialised memory
+    # whenever float16's loss scale makes it skip that step; and a captured step needs it to exist.
     for parameter in trained:
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
@@ -42,8 +44,11 @@ def build_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_deca
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
     """Set the learning rate of all groups, in place where it is a tensor."""
+    tensors = {}
     for group in optimizer.param_groups:
         if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(lr)
+            tensors[id(group["lr"])] = group["lr"]
         else:
             group["lr"] = lr
+    for rate in tensors.values():
+        rate.fill_(lr)

@@ -1,4 +1,4 @@
-"""The figures of the steps, added up on the device; and which steps were not numbers any more."""
+"""The figures of the steps, summed on the device, and which steps were not finite."""
 
 import math
 from collections.abc import Callable
@@ -17,10 +17,10 @@ class NotFiniteError(SemcoError):
 
 
 class Tally:
-    """Sums over the steps of an epoch. They are added up in tensors that never move, and only `read` waits for them.
+    """Sums over the steps of an epoch. Its tensors never move; only reading them synchronises with the device.
 
     Args:
-        most_broken: broken steps (those with anything that is not finite) of a run that `read` puts up with.
+        most_broken: broken steps (those with anything that is not finite) of a run that `read` tolerates.
         reduce: adds a tensor up over all processes, which are `world_size`.
     """
 
@@ -41,17 +41,17 @@ class Tally:
         self.step.fill_(step)
 
     def add(self, values: Tensor, broken: Tensor) -> None:
-        """Add a step: its loss parts (8,), and whether it is broken, 0-d bool. Nothing here waits for the device."""
-        counted = torch.cat([values, torch.ones_like(values[:1])])
-        self.sums += torch.where(broken, torch.zeros_like(counted), counted)
+        """Add a step: its loss parts (8,), and whether it is broken, 0-d bool. This does not synchronise with the device."""
+        self.sums[:-1].add_(values.masked_fill(broken, 0))
+        self.sums[-1].add_(~broken)
         first = broken & (self.first_broken < 0)
-        self.first_broken.copy_(torch.where(first, self.step, self.first_broken))
-        self.first_broken_parts.copy_(torch.where(first, values, self.first_broken_parts))
+        torch.where(first, self.step, self.first_broken, out=self.first_broken)
+        torch.where(first, values, self.first_broken_parts, out=self.first_broken_parts)
         self.broken += broken
         self.step += 1
 
     def read(self) -> tuple[dict[str, float], int]:
-        """Return the means over the epoch's unbroken steps, and the number of those; this waits for the device.
+        """Return the means over the epoch's unbroken steps, and the number of those; this synchronises with the device.
 
         Raises:
             NotFiniteError: more steps are broken than the run may have, or all of the epoch's.
@@ -68,7 +68,7 @@ class Tally:
         return dict(zip(LossParts._fields, means, strict=True)), round(counted / self._world_size)
 
     def check(self) -> None:
-        """Refuse to go on, as `read` does, but from this process's own steps: it needs no other process.
+        """Raise as `read` does, but from this process's own steps alone.
 
         Raises:
             NotFiniteError: more steps are broken than the run may have.
@@ -83,17 +83,17 @@ class Tally:
             values = zip(LossParts._fields, self.first_broken_parts.tolist(), strict=True)
             where = f"at step {step} (" + ", ".join(f"{name} {value:.4g}" for name, value in values) + ")"
         if not self._most_broken:
-            return f"the loss is no longer finite {where}: lower --lr, pass --no-amp, or leave such steps out with --on-nan skip"
+            return f"the loss is no longer finite {where}: lower --lr, pass --no-amp, or skip such steps with --on-nan skip"
         return (
-            f"{broken} steps were not finite and were left out, the first of them {where}; --nan-limit allows "
+            f"{broken} steps were not finite and were skipped, the first of them {where}; --nan-limit allows "
             f"{self._most_broken}: lower --lr, or pass --no-amp"
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold."""
+        """Return what a checkpoint must hold."""
         return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up what a checkpoint held."""
+        """Load what a checkpoint held."""
         for name in _STATE:
             getattr(self, name).copy_(state[name])

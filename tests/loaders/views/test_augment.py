@@ -1,13 +1,17 @@
 """Every strong view equals Pillow's, pixel by pixel."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from benchmarks import pillow_views as reference
-from loaders.views.augment import all_operations, cutout, grouped_operations, strong_views
+from loaders.views.augment import cutout, strong_views
+from loaders.views.augment_sorted import apply_sorted
 from loaders.views.plan import Op, StrongPlan, draw_strong
+from loaders.views.sorted_rows import sort_rows
 from loaders.views.warp import WARPS
 from tests.support.sample_images import extreme_images, photo_crops, to_array, to_tensor
 
@@ -79,14 +83,53 @@ def test_cutout_covers_a_clipped_square(size):
 def test_cuda_equals_cpu():
     images = to_tensor(_images(32))
     plan = draw_strong(len(images), seed=5, epoch=0)
-    assert torch.equal(strong_views(images.cuda(), plan.to("cuda")).cpu(), strong_views(images, plan))
+    assert torch.equal(strong_views(images.cuda(), plan).cpu(), strong_views(images, plan))
 
 
-@pytest.mark.parametrize("size", [(32, 32), (28, 41), (1, 5), (84, 84)])
+def _sorted_views(images: torch.Tensor, plan: StrongPlan) -> torch.Tensor:
+    """Compute on the CPU what a GPU is asked to do."""
+    return apply_sorted(images.clone(), sort_rows(plan, *images.shape[2:]).to(torch.device("cpu")))
+
+
+@pytest.mark.parametrize(
+    ("op", "negative"), [(op, sign) for op in Op for sign in ((False, True) if op in WARPS else (False,))]
+)
+def test_sorted_rows_equal_pillow_too(images, op, negative):
+    """Both ways agree with Pillow: every operation alone, in a batch of nothing else."""
+    given, plan = to_tensor(images), _plan_of(op, negative, len(images))
+    assert torch.equal(_sorted_views(given, plan), strong_views(given, plan))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (28, 41), (1, 5), (5, 1), (2, 2), (84, 84)])
 def test_both_ways_to_apply_operations_agree(size):
-    """A GPU puts all images through all operations, a CPU each image through its own."""
+    """A GPU's rows are sorted by the host and share tables; a CPU goes operation by operation."""
     count = 10 * len(Op)
     images = torch.randint(0, 256, (count, 3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    ops, negative = torch.arange(count) % len(Op), torch.arange(count) % 3 == 0
-    expected = grouped_operations(images.clone(), ops, negative)
-    assert torch.equal(all_operations(images, ops, negative), expected)
+    images[::7] //= 8  # histograms with few levels
+    plan = draw_strong(count, seed=2, epoch=1)
+    ops = torch.stack([torch.arange(count) % len(Op), (5 * torch.arange(count) + 1) % len(Op)], dim=1)
+    for chosen in (plan, dataclasses.replace(plan, ops=ops.to(torch.uint8))):
+        assert torch.equal(_sorted_views(images, chosen), strong_views(images, chosen))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_turns_without_rows(rows):
+    """Steps where no image, or a single one, is changed."""
+    images = torch.randint(0, 256, (rows, 3, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for op in (Op.IDENTITY, Op.SOLARIZE, Op.CONTRAST, Op.ROTATE):
+        plan = _plan_of(op, False, rows)
+        assert torch.equal(_sorted_views(images, plan), strong_views(images, plan))
+
+
+def test_every_pair_of_levels_has_its_autocontrast():
+    """The bank of tables holds them all; each is compared with Pillow by an image of these two levels."""
+    pairs = torch.tensor([(low, high) for low in range(0, 256, 3) for high in range(low, 256, 3)], dtype=torch.uint8)
+    middle = pairs.float().mean(1).to(torch.uint8)
+    images = torch.stack([pairs[:, 0], middle, pairs[:, 1]], 1)[:, None, None].repeat(1, 3, 1, 1)
+    plan = _plan_of(Op.AUTOCONTRAST, False, len(images))
+    plan = dataclasses.replace(plan, centre=torch.full((len(images), 2), 0.999))
+    theirs = [
+        np.asarray(reference.apply_op(Image.fromarray(image), Op.AUTOCONTRAST, negative=False))
+        for image in to_array(images)
+    ]
+    assert (to_array(_sorted_views(images, plan)) == np.stack(theirs)).all()
