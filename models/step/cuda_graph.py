@@ -9,7 +9,7 @@ from torch import Tensor
 LOGGER = logging.getLogger("semco")
 # The first steps choose kernels (cudnn.benchmark), compile the network where that is asked for, and create the optimiser's
 # momenta; none of these may happen in a graph, where the optimiser's branch for its first step would be baked in.
-_EAGER_STEPS = 3
+EAGER_STEPS = 3
 
 
 class CapturedStep:
@@ -24,7 +24,7 @@ class CapturedStep:
 
     def __init__(self, compute: Callable[[Tensor, Tensor], None]) -> None:
         self._compute = compute
-        self._eager_steps_left = _EAGER_STEPS
+        self._eager_steps_left = EAGER_STEPS
         self._stream: torch.cuda.Stream | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: tuple[Tensor, Tensor] | None = None
