@@ -11,6 +11,7 @@ from loaders.batches import Normalise, TrainBatch, TrainBatches, TrainingPool
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import PixelStore, store_from_shapes
 from loaders.views.plan import BatchShape, EpochPlan, draw_epoch
+from models.assemble import callable_network
 from models.label_guessor import LabelGuessor
 from models.networks.two_head import build_model
 from models.step.ema import ModelEma
@@ -102,8 +103,10 @@ def build_trainer(
     dim: int = 128,
     dtype: torch.dtype = torch.float32,
     graph: bool = False,
+    compiled: bool = False,
+    most_skipped: int = 0,
 ) -> Trainer:
-    """Build a trainer with random class vectors of `dim` dimensions, in train mode."""
+    """Build a trainer with random class vectors of `dim` dimensions, in train mode, with the network called as a run calls it."""
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)
     model = build_model(
@@ -124,16 +127,18 @@ def build_trainer(
         min_wait_before_es=-1,
         es_metric="accuracy",
     )
+    world, precision = World.alone(device), TorchPrecision(device, dtype)
     return Trainer(
-        network=model.train(),
+        network=callable_network(model, precision, world, compiled=compiled).train(),
         model=model,
         ema=ModelEma(model, decay=0.999),
         guessor=LabelGuessor(vectors, torch.arange(classes) * 9 // 10, thr_emb=0.2).to(device),
         optimizer=build_optimizer(model, lr=0.03, momentum=0.9, weight_decay=5e-4),
-        precision=TorchPrecision(device, dtype),
+        precision=precision,
         method=Method(thr=0.3, lam_u=1.0, lambda_emb=3.0, cotrain=True),
         schedule=schedule,
-        world=World.alone(device),
+        world=world,
+        most_skipped=most_skipped,
         cuda_graph=graph,
     )
 

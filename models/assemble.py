@@ -1,5 +1,6 @@
 """Config and label semantics -> network -> a Trainer that is ready to train."""
 
+import inspect
 import logging
 
 import torch
@@ -10,6 +11,7 @@ from models.label_guessor import LabelGuessor
 from models.networks.two_head import build_model, resolve_backbone
 from models.networks.weights import load_matching_weights
 from models.step.ema import ModelEma
+from models.step.lean_forward import LeanForward
 from models.step.optimizer import build_optimizer
 from models.step.precision import ApexPrecision, Precision, TorchPrecision, choose_dtype, import_apex_amp
 from models.trainer import Method, Trainer
@@ -23,6 +25,12 @@ from utils.seeding import Draws, Purpose
 LOGGER = logging.getLogger("semco")
 # In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
 _STEPS_TO_SETTLE = 5000
+# What newer versions of torch call `broadcast_buffers`.
+_SYNC_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in inspect.signature(DistributedDataParallel.__init__).parameters
+)
 
 
 def starts_pretrained(config: Config) -> bool:
@@ -51,6 +59,8 @@ def check_machine(config: Config, world: World) -> None:
         raise SemcoError("--cuda-graph needs a CUDA GPU: drop the flag, or pass --device cuda")
     if config.cuda_graph and world.size > 1:
         raise SemcoError("--cuda-graph is for one GPU: drop the flag, or pass --no-parallel")
+    if config.sync_bn and not on_cuda:
+        raise SemcoError("--sync-bn is for GPUs: drop the flag, or pass --device cuda")
     if config.data_device == "cuda" and not on_cuda:
         raise SemcoError("--data-device cuda: training is on the CPU; drop the flag, or pass --device cuda")
     if config.data_device == "cuda" and config.cache_imgs == "none":
@@ -115,10 +125,11 @@ def build_trainer(
     """
     device = world.device
     model = network.to(device, memory_format=torch.channels_last)
+    if config.sync_bn and world.size > 1 and device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = config.amp  # --no-amp promises float32 throughout
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if world.size > 1 else model
     if config.freeze_backbone:
         model.freeze_backbone()
     optimizer = build_optimizer(model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
@@ -138,7 +149,7 @@ def build_trainer(
         torch.from_numpy(semantics.vectors), torch.from_numpy(semantics.grouping.ids), thr_emb=config.thr_emb
     )
     return Trainer(
-        network=_wrap_for_processes(torch.compile(model) if config.compile else model, world),
+        network=callable_network(model, precision, world, compiled=config.compile),
         model=model,
         ema=ModelEma(model, decay=config.ema_alpha),
         guessor=guessor.to(device),
@@ -170,11 +181,21 @@ def _number_format(config: Config, device: torch.device, began_in: str | None) -
     return getattr(torch, began_in)
 
 
-def _wrap_for_processes(model: nn.Module, world: World) -> nn.Module:
-    if world.size == 1:
-        return model
-    device_ids = [world.device] if world.device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
+def callable_network(model: nn.Module, precision: Precision, world: World, *, compiled: bool) -> nn.Module:
+    """Return what a training step calls for `model`: a form of it that costs this device less."""
+    network = torch.compile(model) if compiled else model
+    on_cuda = world.device.type == "cuda"
+    if world.size > 1:
+        # Each process keeps its own running statistics, unless --sync-bn makes them equal; evaluation takes the main one's.
+        return DistributedDataParallel(
+            network,
+            device_ids=[world.device] if on_cuda else None,
+            gradient_as_bucket_view=True,
+            **{_SYNC_BUFFERS: False},
+        )
+    if on_cuda and not compiled and isinstance(precision, TorchPrecision):
+        return LeanForward(model, getattr(torch, precision.name))
+    return network
 
 
 def _device_name(device: torch.device) -> str:

@@ -39,6 +39,7 @@ def evaluate(
         logits = output.logits.float()
         class_probabilities = logits.softmax(1)
         emb_probabilities = guessor.probabilities(output.embedding)
+        # Nothing is read here, nor copied from pageable memory: the host prepares the next batch meanwhile.
         counts += torch.stack(
             [
                 top_k_hits(class_probabilities, batch.labels, 1),
@@ -47,7 +48,7 @@ def evaluate(
                 top_k_hits(emb_probabilities, batch.labels, 5),
                 top_k_hits((class_probabilities + emb_probabilities) / 2, batch.labels, 1),
                 F.cross_entropy(logits, batch.labels, reduction="sum").double(),
-                counts.new_tensor(float(len(batch.labels))),
+                counts.new_full((), float(len(batch.labels))),
             ]
         )
     *hits, loss, total = reduce(counts).tolist()

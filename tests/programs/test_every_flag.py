@@ -58,7 +58,7 @@ def test_every_choice_is_tried():
     switches = {entry.name.replace("_", "-") for entry in dataclasses.fields(Config) if isinstance(entry.default, bool)}
     said = {flag.replace("_", "-").removeprefix("--").removeprefix("no-") for flag in itertools.chain(*SWITCHES)}
     # Tried below, in test_gpu.py, and by tests of their own; a preview trains nothing and leaves no summary.
-    assert switches - said <= {"use-pretrained", "cuda-graph", "compile", "preview"}
+    assert switches - said <= {"use-pretrained", "cuda-graph", "compile", "sync-bn", "preview"}
 
 
 @pytest.mark.parametrize(("flag", "choice"), [(flag, choice) for flag, some in TRIED.items() for choice in some])
@@ -96,6 +96,7 @@ def test_a_compiled_network_trains_alike(tiny_dataset, tmp_path):
     ("flags", "message"),
     [
         (["--cuda-graph"], "--cuda-graph needs a CUDA GPU"),
+        (["--sync-bn"], "--sync-bn is for GPUs"),
         (["--data-device", "cuda"], "training is on the CPU"),
         (["--amp", "--amp-dtype", "float16"], "is for GPUs"),
         (["--amp", "--amp-backend", "apex"], "apex"),

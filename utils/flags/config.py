@@ -206,6 +206,12 @@ class Config:
     compile: bool = option(
         False, "compile the network with torch.compile; takes a minute before it pays", group=_MACHINE
     )
+    sync_bn: bool = option(
+        False,
+        "let batch normalisation compute its statistics over all GPUs' images instead of each GPU's own, as in the paper; "
+        "every layer then waits for all GPUs",
+        group=_MACHINE,
+    )
     data_device: str = option(
         "auto",
         "where decoded pixels are stored: cuda, cpu, or auto: on the GPU when they fill less than half of its free memory",

@@ -112,6 +112,7 @@ def join_world(device: str, *, parallel: bool) -> World:
     dist.init_process_group(
         "nccl" if kind == "cuda" else "gloo",
         store=meet(place), rank=place.rank, world_size=place.size, timeout=_LONGEST_CALL,
+        device_id=own if kind == "cuda" else None,
     )  # fmt: skip
     return World(rank=place.rank, size=place.size, device=own)
 

@@ -1,4 +1,4 @@
-"""A step is taken back whole, or not touched."""
+"""A step is undone entirely, or not touched."""
 
 import torch
 from torch import nn
@@ -55,3 +55,38 @@ def test_all_processes_take_a_step_back_together():
     assert _step(*parts, guard)
     after = _state(*parts)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_every_bit_survives():
+    """Signs of zero, infinities and NaNs with a payload: what a guard keeps are bits, not numbers."""
+    parts = _parts()
+    guard = StepGuard(*parts, reduce=lambda values: values)
+    weight = parts[0][0].weight.detach()
+    odd = torch.tensor([-0.0, float("inf"), float("-inf"), 1e-45], dtype=torch.float32)
+    weight.view(-1)[:4] = odd
+    weight.view(torch.int32).view(-1)[4] = 0x7FC12345
+    before = weight.view(torch.int32).clone()
+    guard.remember()
+    weight.fill_(float("nan"))
+    assert guard.undo(torch.tensor(True))
+    assert torch.equal(weight.view(torch.int32), before)
+
+
+def test_the_number_of_kernels_does_not_grow_with_the_network():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Names(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.names = []
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.names.append(func._schema.name)
+            return func(*args, **(kwargs or {}))
+
+    guard = StepGuard(*_parts(), reduce=lambda values: values)
+    with Names() as seen:
+        guard.remember()
+        guard.undo(torch.tensor(False))
+    assert not [name for name in seen.names if name.startswith("aten::where")]
+    assert len(seen.names) < 25
