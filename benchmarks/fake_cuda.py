@@ -198,8 +198,11 @@ def backward(loss: Tensor) -> None:
             if hasattr(node, "variable"):
                 _accumulate(node.variable, given.get(0))
                 continue
-            out = node(*(given.get(number) for number in range(len(node._input_metadata))))
-            for grad, (following, number) in zip(_tuple(out), node.next_functions, strict=True):
+            # Functions written in Python have `apply` instead of a call, and answer for arguments that are no tensors too,
+            # which come first.
+            run = node if callable(node) else node.apply
+            out = _tuple(run(*(given.get(number) for number in range(len(node._input_metadata)))))
+            for grad, (following, number) in zip(out[-len(node.next_functions) :], node.next_functions, strict=True):
                 if following is None:
                     continue
                 _add_gradient(grads[following], number, grad, following)

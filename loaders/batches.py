@@ -51,7 +51,7 @@ class Normalise:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Normalise a batch."""
-        return images.contiguous(memory_format=torch.channels_last).float().mul_(self._scale).add_(self._shift)
+        return images.to(torch.float32, memory_format=torch.channels_last).mul_(self._scale).add_(self._shift)
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,7 @@ class TrainBatches:
         """Make a batch of crops (n, 3, H, W) uint8, of which the last are to become strong views."""
         views = to_device(crops, self._device)
         if len(augment):
-            strong = len(views) - len(augment)
-            views[strong:] = strong_views(views[strong:], augment)
+            strong_views(views[len(views) - len(augment) :], augment)
         return TrainBatch(images=self._normalise(views), labels=to_device(labels, self._device))
 
 

@@ -1,6 +1,7 @@
 """Images by position -> uint8 crops, whether the pixels are in memory, in a mapped file or still in image files."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -56,38 +57,35 @@ class PixelStore:
 
     def crops(self, plan: CropPlan, size: int) -> Tensor:
         """Cut weak views, uint8 (n, 3, size, size): reflect-pad by 4, crop, flip."""
-        device = self.pixels.device
-        rows = plan.image.to(device)
-        sides = self._sides(rows)
-        places = _crop_places(torch.stack((plan.y, plan.x)).to(device), sides, size)
-        return self._gather(rows, sides, places, flip=plan.flip.to(device))
+        shapes = self._shapes[:, plan.image.to(self.pixels.device)]
+        places = _crop_places(torch.stack((plan.y, plan.x)).to(shapes.device), shapes[:2], size)
+        return self._gather(shapes, places, flip=plan.flip.to(shapes.device))
 
     def centre_crops(self, rows: Tensor, size: int) -> Tensor:
         """Cut the evaluation views of `rows`, uint8 (n, 3, size, size)."""
-        rows = rows.to(self.pixels.device)
-        sides = self._sides(rows)
+        shapes = self._shapes[:, rows.to(self.pixels.device)]
         # torchvision's CenterCrop rounds half to even, and so does torch.
-        start = ((sides - size) / 2.0).round().long()
-        return self._gather(rows, sides, start[..., None] + torch.arange(size, device=rows.device))
+        start = ((shapes[:2] - size) / 2.0).round().long()
+        places = start[..., None] + torch.arange(size, device=shapes.device)
+        return self._gather(shapes, torch.minimum(places.clamp_(min=0), (shapes[:2] - 1)[..., None]))
 
-    def _sides(self, rows: Tensor) -> Tensor:
-        """Return heights and widths (2, n) of images, both at once: on a GPU a small computation takes as long as a large one."""
-        return torch.stack((self.heights, self.widths))[:, rows]
+    @functools.cached_property
+    def _shapes(self) -> Tensor:
+        """Heights, widths and offsets (3, N), to be looked up together: to a GPU a small task is as long as a large one."""
+        return torch.stack((self.heights, self.widths, self.offsets))
 
-    def _gather(self, rows: Tensor, sides: Tensor, places: Tensor, *, flip: Tensor | None = None) -> Tensor:
+    def _gather(self, shapes: Tensor, places: Tensor, *, flip: Tensor | None = None) -> Tensor:
         """Pick pixels of each image: one gather for a ragged batch.
 
-        Places beyond an image's border become its border, so that no crop shows pixels of a neighbour.
-
         Args:
-            sides: the images' heights and widths (2, n); `places`: lines and columns (2, n, s) of each.
+            shapes: the images' heights, widths and offsets (3, n); `places`: lines and columns (2, n, s) inside each.
             flip: which images are mirrored, bool (n,).
         """
-        y, x = torch.minimum(places.clamp(min=0), (sides - 1)[..., None])
+        y, x = places
         if flip is not None:
             x = torch.where(flip[:, None], x.flip(1), x)
-        first = self.offsets[rows][:, None] + y * sides[1][:, None]
-        pixels_at = first[:, :, None] + x[:, None, :]
+        _, widths, offsets = shapes[..., None]
+        pixels_at = (offsets + y * widths)[:, :, None] + x[:, None, :]
         pixels = self.pixels.index_select(0, pixels_at.flatten())
         return pixels.view(*pixels_at.shape, 3).permute(0, 3, 1, 2).contiguous()
 
@@ -147,9 +145,18 @@ def store_from_shapes(pixels: Tensor, shapes: np.ndarray) -> PixelStore:
     )
 
 
+@functools.lru_cache(maxsize=8)
+def _along(size: int, device: torch.device) -> Tensor:
+    """Return the places of a crop's pixels from its first one on, which may be in the padding."""
+    return torch.arange(-PAD, size - PAD, device=device)
+
+
 def _crop_places(fraction: Tensor, sides: Tensor, size: int) -> Tensor:
-    """Map the fractions (2, n) to the pixels (2, n, size) of the crops along both sides, reflected at the borders."""
-    start = (fraction * (sides + (2 * PAD - size + 1))).long() - PAD
-    at = (start[..., None] + torch.arange(size, device=fraction.device)).abs_()
+    """Map the fractions (2, n) to the pixels (2, n, size) of the crops along both sides, reflected at the borders.
+
+    Where a crop is larger than the padded image, it repeats the border: no crop shows pixels of a neighbour.
+    """
+    start = (fraction * (sides + (2 * PAD - size + 1))).long()
+    at = (start[..., None] + _along(size, fraction.device)).abs_()
     last = (sides - 1)[..., None]
-    return last - (last - at).abs_()
+    return (last - (last - at).abs_()).clamp_(min=0)

@@ -19,12 +19,11 @@ from loaders.views.warp import FILL, WARPS, warp
 
 
 def strong_views(images: Tensor, plan: StrongPlan) -> Tensor:
-    """Turn crops (N, 3, H, W) uint8 on any device into strong views of the same shape; the plan is in the host's memory."""
-    images = images.clone()
+    """Turn crops (N, 3, H, W) uint8 on any device into strong views, in place; the plan is in the host's memory."""
     if images.is_cuda:
         return apply_sorted(images, sort_rows(plan, *images.shape[2:]).to(images.device))
     for turn in range(plan.ops.shape[1]):
-        images = grouped_operations(images, plan.ops[:, turn].long(), plan.negative[:, turn])
+        grouped_operations(images, plan.ops[:, turn].long(), plan.negative[:, turn])
     return cutout(images, plan.centre)
 
 

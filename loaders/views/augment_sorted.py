@@ -42,7 +42,7 @@ def _apply_turn(picked: Tensor, turn: SortedTurn) -> Tensor:
         _blend(picked[blended], luma[num_contrast:], out=done[blended])
     if len(turn.maps):
         warped = slice(blended.stop, None)
-        done[warped] = warp_by_maps(picked[warped], turn.maps)
+        warp_by_maps(picked[warped], turn.maps, out=done[warped])
     return done
 
 

@@ -61,14 +61,16 @@ class SortedPlan:
     inside: Tensor
 
     def to(self, device: torch.device) -> "SortedPlan":
-        """Return a copy on `device`, in two transfers that the host does not wait for."""
-        parts = [part for turn in self.turns for part in (turn.rows, turn.tables.flatten(), turn.maps)]
-        moved = iter(to_device(torch.cat(parts), device).split([len(part) for part in parts]))
+        """Return a copy on `device`, in one transfer that the host does not wait for."""
+        rows = [part.flatten() for turn in self.turns for part in (turn.rows, turn.tables, turn.maps)]
+        numbers, inside = torch.cat(rows).view(torch.uint8), self.inside.flatten().view(torch.uint8)
+        packed = to_device(torch.cat([numbers, inside]), device)
+        moved = iter(packed[: len(numbers)].view(torch.int64).split([len(part) for part in rows]))
         turns = tuple(
             SortedTurn(rows=next(moved), tables=next(moved).view(-1, 3), maps=next(moved), ends=turn.ends)
             for turn in self.turns
         )
-        return SortedPlan(turns, to_device(self.inside, device))
+        return SortedPlan(turns, packed[len(numbers) :].view(torch.bool).view_as(self.inside))
 
 
 def sort_rows(plan: StrongPlan, height: int, width: int) -> SortedPlan:

@@ -61,14 +61,14 @@ def _interpolate(pixels: Tensor, taps: Taps, part: slice) -> Tensor:
     return upper if taps.dy is None else _lerp(upper, row(taps.far), taps.dy[part])
 
 
-def warp_by_maps(images: Tensor, maps: Tensor) -> Tensor:
+def warp_by_maps(images: Tensor, maps: Tensor, *, out: Tensor) -> None:
     """Warp each image of (N, 3, H, W) uint8 by its own of the ten maps: maps (N,) int64, `2 * place in WARPS + negative`."""
-    places, dx, dy, outside = (part.index_select(0, maps) for part in _all_taps(*images.shape[2:], images.device))
+    places, weights, outside = (part.index_select(0, maps) for part in _all_taps(*images.shape[2:], images.device))
     corners = images.flatten(2).gather(2, places[:, None].expand(-1, images.shape[1], -1))
     left, right = corners.view(*images.shape[:2], 2, 2, -1).unbind(3)
-    upper, lower = _lerp(left, right, dx[:, None, None]).unbind(2)
-    upper = lower.sub_(upper).mul_(dy[:, None]).add_(upper)
-    return upper.to(torch.uint8).masked_fill_(outside[:, None], FILL).view_as(images)
+    dx, dy = weights[:, None].unbind(2)
+    upper, lower = _lerp(left, right, dx[:, :, None]).unbind(2)
+    out.flatten(2).copy_(lower.sub_(upper).mul_(dy).add_(upper)).masked_fill_(outside[:, None], FILL)
 
 
 def _lerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
@@ -128,13 +128,12 @@ def _taps(op: Op, negative: bool, height: int, width: int) -> Taps:
 
 @functools.lru_cache(maxsize=8)
 def _all_taps(height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Return the taps of all ten maps: places of the four corners (10, 4P) int64, dx, dy and outside (10, P)."""
+    """Return the taps of all ten maps: places of four corners (10, 4P) int64, weights dx and dy (10, 2, P), outside (10, P)."""
     maps = [_taps(op, negative, height, width) for op in WARPS for negative in (False, True)]
     none = torch.zeros(height * width, 1, dtype=torch.float64)
     parts = (
         [torch.cat([taps.near, taps.far]).flatten() for taps in maps],
-        [(none if taps.dx is None else taps.dx).flatten() for taps in maps],
-        [(none if taps.dy is None else taps.dy).flatten() for taps in maps],
+        [torch.cat([none if weight is None else weight for weight in (taps.dx, taps.dy)], 1).t() for taps in maps],
         [taps.outside.flatten() for taps in maps],
     )
     return tuple(torch.stack(part).to(device) for part in parts)

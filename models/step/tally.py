@@ -34,19 +34,20 @@ class Tally:
         self.broken = torch.zeros((), device=device)
         self.first_broken = torch.full((), -1, dtype=torch.int64, device=device)
         self.first_broken_parts = torch.zeros(size, device=device)
+        self._one = torch.ones((), device=device)
 
     def begin(self, step: int) -> None:
         """Begin an epoch, whose first step is `step` of the run."""
         self.sums.zero_()
         self.step.fill_(step)
 
-    def add(self, values: Tensor, broken: Tensor) -> None:
-        """Add a step: its loss parts (8,), and whether it is broken, 0-d bool. This does not synchronise with the device."""
-        self.sums[:-1].add_(values.masked_fill(broken, 0))
-        self.sums[-1].add_(~broken)
+    def add(self, parts: LossParts, broken: Tensor) -> None:
+        """Add a step: its loss, and whether it is broken, 0-d bool. This does not synchronise with the device."""
+        values = torch.stack([*(part.detach().float() for part in parts), self._one])
+        self.sums.add_(values.masked_fill(broken, 0))
         first = broken & (self.first_broken < 0)
         torch.where(first, self.step, self.first_broken, out=self.first_broken)
-        torch.where(first, values, self.first_broken_parts, out=self.first_broken_parts)
+        torch.where(first, values[:-1], self.first_broken_parts, out=self.first_broken_parts)
         self.broken += broken
         self.step += 1
 

@@ -15,8 +15,8 @@ def _tally(*, most_broken=0, reduce=lambda values: values, world_size=1):
 
 
 def _add(tally, total):
-    values = torch.full((SIZE,), float(total))
-    tally.add(values, ~torch.isfinite(values[0]))
+    value = torch.tensor(float(total))
+    tally.add(LossParts(*[value] * SIZE), ~torch.isfinite(value))
 
 
 def test_means():
