@@ -95,7 +95,7 @@ def test_a_source_that_may_not_be_read(source, monkeypatch, capsys):
 def test_stopping_leaves_nothing(source, monkeypatch, capsys):
     monkeypatch.setattr("shutil.copyfile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert _imagefolder(source) == 130
-    assert capsys.readouterr().err.endswith("stopped\n")
+    assert capsys.readouterr().err.endswith("stopped by SIGINT\n")
     assert list((source.parent / "out").iterdir()) == []
 
 
