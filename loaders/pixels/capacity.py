@@ -8,7 +8,8 @@ from pathlib import Path
 def cache_folder(dataset_folder: Path) -> Path:
     """Return where a dataset's caches go: inside it, or in the user's cache folder when it is read-only.
 
-    A user without a home (an unknown uid, no HOME) gets the dataset's own folder, of which `can_hold` then says no.
+    A user without a home (an unknown uid, no HOME, one that may not be entered) gets the dataset's own folder, of which
+    `can_hold` then says no.
     """
     inside = dataset_folder / ".cache"
     if os.access(inside if inside.exists() else dataset_folder, os.W_OK):
@@ -17,7 +18,8 @@ def cache_folder(dataset_folder: Path) -> Path:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return inside
-    return home / "semco" / dataset_folder.name
+    outside = home / "semco" / dataset_folder.name
+    return outside if _can_reach(outside) else inside
 
 
 def can_hold(folder: Path, size: int) -> bool:
@@ -27,6 +29,17 @@ def can_hold(folder: Path, size: int) -> bool:
     if existing is None or not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):  # noqa: PTH112
         return False
     return size < 0.8 * shutil.disk_usage(existing).free
+
+
+def _can_reach(path: Path) -> bool:
+    """Return True if this user may look whether `path` exists."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def available_memory() -> int:

@@ -1,5 +1,6 @@
 """Flags: unknown, without a value, of the wrong kind, out of range, contradictory; files of flags."""
 
+import os
 from pathlib import Path
 
 from tests.bad_inputs.case import BadInput, with_file, with_flags
@@ -58,6 +59,8 @@ _WRONG = {
     "path name too long": (["--word-vec-path", "v" * 300], "--word-vec-path", "too long"),
     "path too long": (["--dataset-path", "d/" * 2500], "--dataset-path", "too long"),
     "path not in UTF-8": (["--output-dir", "r\udcff"], "--output-dir", r"r\udcff"),
+    "path with backslashes": (["--dataset-path", "data\\sets"], "--dataset-path", r"data\\sets", "write /"),
+    "output with backslashes": (["--output-dir", r"runs\a"], "--output-dir", "write /"),
     "empty split name": (["--train-split-pickle", ""], "--train-split-pickle", "empty"),
     "pretrained without a file": (["--use-pretrained"], "--checkpoint-path"),
     "checkpoint that nobody uses": (["--checkpoint-path", "x.pth"], "--use-pretrained"),
@@ -72,6 +75,24 @@ def _endless_file() -> list[str]:
     return ["@a.flags"]
 
 
+def _pipe() -> list[str]:
+    os.mkfifo("d.flags")
+    return ["@d.flags"]
+
+
+def _device() -> list[str]:
+    Path("e.flags").symlink_to("/dev/zero")
+    return ["@e.flags"]
+
+
+def _many_files() -> list[str]:
+    """Eight levels of eight files each would be sixteen million."""
+    for level in range(8):
+        Path(f"{level}.flags").write_text(f"@{level + 1}.flags\n" * 8, encoding="utf-8")
+    Path("8.flags").write_text("--mu 1\n", encoding="utf-8")
+    return ["@0.flags"]
+
+
 def _open_quote() -> list[str]:
     Path("c.flags").write_text("--thr 'x\n", encoding="utf-8")
     return ["@c.flags"]
@@ -80,6 +101,11 @@ def _open_quote() -> list[str]:
 CASES = [
     *(with_flags(name, flags, *words) for name, (flags, *words) in _WRONG.items()),
     BadInput("file of flags that reads itself", ("a.flags",), _endless_file),
+    BadInput("file of flags that reads millions of others", (".flags",), _many_files),
+    BadInput("pipe of flags", ("d.flags", "a pipe"), _pipe),
+    BadInput("device of flags", ("e.flags", "a device"), _device),
+    with_file("endless file of flags", "f.flags", b"--mu 1\n" * 200_000, "1 MiB", flags=["@f.flags"]),
+    with_file("file of flags with a Windows path", "g.flags", b"--output-dir a\\b\n", "write /", flags=["@g.flags"]),
     with_file("file of flags not in UTF-8", "b.flags", b"--mu \xff\n", "UTF-8", flags=["@b.flags"]),
-    BadInput("open quote in a file of flags", ("@file", "--thr 'x", "quotation"), _open_quote),
+    BadInput("open quote in a file of flags", ("@c.flags", "--thr 'x", "quotation"), _open_quote),
 ]

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,8 +52,7 @@ class OneLineParser(argparse.ArgumentParser):
                 continue
             if depth == _DEEPEST_FILE:
                 self.error(f"{text} reads itself, directly or through another file")
-            lines = self._file_lines(text[1:])
-            arguments = [argument for line in lines for argument in self.convert_arg_line_to_args(line)]
+            arguments = [word for line in self._file_lines(text[1:]) for word in self._words(line, text)]
             found += self._read_args_from_files(arguments, depth + 1)
             if len(found) > _MOST_ARGUMENTS:
                 self.error(f"{text} holds more than {_MOST_ARGUMENTS:,} arguments")
@@ -70,12 +70,14 @@ class OneLineParser(argparse.ArgumentParser):
         except OSError as error:
             self.error(f"cannot read @{name}: {error.strerror or error}")
 
-    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
-        """Read one line of an `@file`: flags and values as in a shell, `#` starts a comment."""
+    def _words(self, line: str, file: str) -> list[str]:
+        """Read one line of an `@FILE`: flags and values as in a shell, `#` starts a comment."""
+        if _lost_backslash(line):
+            self.error(f"the line {line[:200]!r} of {file} holds a backslash: write / between folders")
         try:
-            return shlex.split(arg_line, comments=True)
+            return shlex.split(line, comments=True)
         except ValueError as error:
-            self.error(f"cannot read the line {arg_line!r} of an @file: {error}")
+            self.error(f"cannot read the line {line[:200]!r} of {file}: {error}")
 
     def error(self, message: str) -> NoReturn:
         """Report a mistake in the arguments."""
@@ -105,23 +107,25 @@ def path_argument(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"the path {text!r} holds a zero byte")
     if len(raw) > _LONGEST_PATH or max(map(len, raw.split(b"/"))) > _LONGEST_NAME:
         raise argparse.ArgumentTypeError(f"the path {text[:50]!r}... is too long for a path")
+    if os.sep == "/" and "\\" in text and not os.path.lexists(text):
+        raise argparse.ArgumentTypeError(f"the path {text!r} holds a backslash: write / between folders")
     return Path(text)
 
 
 def environment_path(variable: str) -> Path | None:
-    """The path that an environment variable holds, None when it is unset or empty."""
+    """Return the path that an environment variable holds, None when it is unset or empty."""
     return Path(os.environ[variable]) if os.environ.get(variable) else None
 
 
 def positive_number(text: str) -> int:
-    """A whole number from 1, as the `type` of an argument."""
+    """Read a whole number from 1, as the `type` of an argument."""
     if (number := int(text)) < 1:
         raise ValueError(text)
     return number
 
 
 def seed_number(text: str) -> int:
-    """A seed, 0 to 2**32 - 1, as the `type` of an argument."""
+    """Read a seed, 0 to 2**32 - 1, as the `type` of an argument."""
     if not 0 <= (number := int(text)) < 2**32:
         raise ValueError(text)
     return number
@@ -130,6 +134,12 @@ def seed_number(text: str) -> int:
 # argparse names these in its message about a wrong value.
 positive_number.__name__ = "whole number from 1"
 seed_number.__name__ = "whole number below 2**32"
+
+
+def _lost_backslash(line: str) -> bool:
+    """Return True if reading `line` as a shell does would make `ab` of a path like `a\\b`."""
+    outside_quotes = re.sub(r"'[^']*'|(^|\s)#.*", "", line)
+    return re.search(r"\\[\w.]", outside_quotes) is not None
 
 
 def _dashes(text: str) -> str:

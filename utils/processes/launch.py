@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from utils.processes.signals import StopRequest
 from utils.stopping import Stopped
+from utils.streams import lasting_streams
 
 # Seconds that the others have to end by themselves once one has failed, and again after SIGTERM.
 _GRACE = 10.0
@@ -65,13 +66,14 @@ def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outc
 
 
 def _member(run: Callable[[], Outcome], rank: int, count: int, port: int, sender: Connection) -> None:
-    """Run one of the processes."""
+    """Run one of the processes: what `run` prints must not end it, as little as it would end a single process."""
     os.setsid()  # a terminal's Ctrl-C reaches the launcher alone, which forwards it once
     end_with_parent()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
-    outcome = run()
+    with lasting_streams():
+        outcome = run()
     sender.send(outcome)
     sys.exit(outcome.exit_code)
 

@@ -1,5 +1,6 @@
 """How the processes of a run find each other: their places in the environment, as torchrun writes them, and one store."""
 
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -89,10 +90,10 @@ def _own_store(place: Place) -> dist.Store:
             pass
         return _store(place, is_master=True)
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise SemcoError(
-            f"MASTER_PORT {place.port} cannot be used ({reason}): another program has it, choose another one"
-        ) from error
+        # Python adds the address to the system's words; torch's are many lines.
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else str(error).splitlines()[0]
+        raise SemcoError(f"MASTER_PORT {place.port} cannot be used ({reason}): choose another one") from error
 
 
 def _await_listener(place: Place, until: float) -> None:
@@ -128,8 +129,9 @@ def _number(
     text = environment.get(name, default)
     assert text is not None
     if not (text.isascii() and text.isdecimal() and len(text) < 12 and least <= int(text) <= most):
+        up_to = f" to {most}" if most < 2**31 - 1 else ""
         raise SemcoError(
-            f"{name} is {text[:50]!r} in the environment: expected a number from {least}; start the program with torchrun, or "
-            f"unset WORLD_SIZE"
+            f"{name} is {text[:50]!r} in the environment: expected a number from {least}{up_to}; start the program with "
+            "torchrun, or unset WORLD_SIZE"
         )
     return int(text)

@@ -10,7 +10,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pyarrow", "pillow", "sc
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and git commit."""
+    """Return versions, machine and git commit."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -27,7 +27,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of this code, with `-dirty` behind it where files differ from it; None outside a checkout."""
+    """Return the commit of this code, with `-dirty` behind it where files differ from it; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from loaders.pixels.capacity import available_memory, cache_folder, can_hold
 
 
@@ -31,6 +33,18 @@ def test_a_user_without_a_home(tmp_path, monkeypatch):
     folder = cache_folder(tmp_path)
     assert folder == tmp_path / ".cache"
     assert not can_hold(folder, 1)
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(36, "File name too long")])
+def test_a_home_that_may_not_be_entered(tmp_path, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/root/.cache")
+    assert cache_folder(tmp_path) == Path("/root/.cache/semco", tmp_path.name)
+    monkeypatch.setattr(Path, "lstat", refuse)
+    assert cache_folder(tmp_path) == tmp_path / ".cache"
 
 
 def test_a_home_that_is_no_folder(tmp_path):

@@ -1,5 +1,7 @@
 """Processes that decode do not outlive their parent, and their death is told."""
 
+import errno
+import logging
 import os
 import signal
 import subprocess
@@ -72,3 +74,17 @@ def test_a_killed_worker_is_told(monkeypatch, picture):
     monkeypatch.setattr(decode_pool, "_decode_chunk", _die)
     with pytest.raises(SemcoError, match=r"was killed.*--num-workers-per-gpu"):
         list(decode_all([picture] * 300, 32, workers=2))
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.ENOENT])
+def test_without_shared_memory_one_process_decodes(monkeypatch, caplog, picture, number):
+    """What the first semaphore answers where /dev/shm is read-only, full or missing."""
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
+    monkeypatch.setattr(logging.getLogger("semco"), "propagate", True)
+    assert sum(map(len, decode_all([picture] * 300, 32, workers=2, worth_processes=1))) == 300
+    (text,) = caplog.messages
+    assert text == f"no semaphores ({os.strerror(number)}; look at /dev/shm): one process decodes all images"

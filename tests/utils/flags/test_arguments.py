@@ -20,6 +20,17 @@ def test_comments_a_byte_order_mark_and_files_in_files(tmp_path):
     assert (config.mu, config.thr, config.train_split_pickle.name) == (6, 0.5, "a b.pkl")
 
 
+def test_backslashes_in_quotes_escapes_and_comments_are_read_as_in_a_shell(tmp_path):
+    (tmp_path / "a.flags").write_text("--train-split-pickle my\\ own.pkl  # not C:\\data\n--word-vec-path it\\'s.txt\n")
+    config = parse_config(["@a.flags"])
+    assert (config.train_split_pickle.name, config.word_vec_path.name) == ("my own.pkl", "it's.txt")
+
+
+def test_a_file_whose_name_holds_a_backslash_can_be_named(tmp_path):
+    (tmp_path / "a\\b.pkl").touch()
+    assert parse_config(["--train-split-pickle", "a\\b.pkl"]).train_split_pickle.name == "a\\b.pkl"
+
+
 def test_a_single_sign_is_an_argument_like_any_other():
     with pytest.raises(SemcoError, match="unrecognized arguments: @"):
         parse_config(["--train-split-pickle", "x.pkl", "@"])

@@ -102,7 +102,7 @@ def test_a_mistake_counts_more_than_what_it_does_to_others():
         assert launch(_lose_the_other, 2, request) == Outcome(2, "error: the disk is full")
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_are_handed_on(tmp_path, number):
     def send() -> None:
         _wait_for_files(tmp_path, 2)

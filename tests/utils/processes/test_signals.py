@@ -14,7 +14,7 @@ def send(number):
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
 def test_at_once(number):
     former = signal.getsignal(number)
     with pytest.raises(Stopped, match=signal.Signals(number).name) as caught, StopRequest():
