@@ -3,15 +3,16 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+LOW_VENV := .venv-lowest
 PIP_ARGS ?=
 # RECIPE, SEEDS: what study trains, and how often.
 RECIPE ?= recipes/cifar100_subset_cpu.flags
 SEEDS ?= 1 2 3
-# ARGS: more flags for the demo's run, or for test-chaos (--kills, --seed, --minutes).
+# ARGS: more flags for the demo's run, for test-chaos (--kills, --seed, --minutes), or for test-lowest (pytest's).
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-data study test test-all test-chaos lint bench gpu-check clean
+.PHONY: help demo demo-data study test test-all test-lowest test-chaos lint bench gpu-check clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +29,15 @@ $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-dev.txt
+	@touch $@
+
+$(LOW_VENV)/.installed: requirements.txt requirements-export.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+	    || { echo "error: the lowest versions have wheels for Python 3.10 to 3.12; pass PYTHON=python3.11 or the like"; exit 2; }
+	@$(PYTHON) -m venv $(LOW_VENV)
+	@echo "installing every requirement at its lowest version (once) ..."
+	@sed -n 's/>=/==/p' $^ > $(LOW_VENV)/lowest.txt
+	@$(LOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r $(LOW_VENV)/lowest.txt
 	@touch $@
 
 demo-data: $(VENV)/.installed
@@ -48,6 +58,11 @@ test: $(VENV)/.installed-dev  ## run all tests but the slow ones
 test-all: $(VENV)/.installed-dev  ## run all tests, with trainings of minutes
 	@$(RUN) -m pytest -q
 
+# matplotlib's lowest version calls pyparsing by names that today's pyparsing has renamed.
+test-lowest: $(LOW_VENV)/.installed  ## run all tests but the slow ones with every requirement at its lower bound
+	@$(LOW_VENV)/bin/python -m pytest -q -m "not slow" -p no:cacheprovider \
+	    -W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
+
 test-chaos: demo-data $(VENV)/.installed-dev  ## kill a short training 50 times and more, minutes; the same bits must come out
 	@$(RUN) -m tests.programs.chaos $(ARGS)
 
@@ -63,5 +78,5 @@ gpu-check:  ## on a machine with CUDA: GPU tests and a short training, with the 
 	@$(PYTHON) -m benchmarks.gpu_check
 
 clean:  ## remove the virtual environment, caches and the demo's prepared data
-	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis demo/.data
+	@rm -rf $(VENV) $(LOW_VENV) .pytest_cache .ruff_cache .hypothesis demo/.data
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

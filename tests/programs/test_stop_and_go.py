@@ -85,7 +85,8 @@ PLACES = {
 
 
 @pytest.mark.parametrize(
-    ("place", "number"), [*((place, signal.SIGTERM) for place in PLACES), ("mid-epoch", signal.SIGUSR1)]
+    ("place", "number"),
+    [*((place, signal.SIGTERM) for place in PLACES), ("mid-epoch", signal.SIGUSR1), ("mid-epoch", signal.SIGHUP)],
 )
 def test_a_stopped_run_goes_on(start, whole, tmp_path, monkeypatch, capsys, place, number):
     with monkeypatch.context() as patch:

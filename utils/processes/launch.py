@@ -67,7 +67,8 @@ def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outc
 
 def _member(run: Callable[[], Outcome], rank: int, count: int, port: int, sender: Connection) -> None:
     """Run one of the processes: what `run` prints must not end it, as little as it would end a single process."""
-    os.setsid()  # a terminal's Ctrl-C reaches the launcher alone, which forwards it once
+    if hasattr(os, "setsid"):  # not on Windows
+        os.setsid()  # a terminal's Ctrl-C reaches the launcher alone, which forwards it once
     end_with_parent()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
