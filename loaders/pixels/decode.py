@@ -25,6 +25,7 @@ _TURNS = {
 _FULL_SCALES = (255.0, 4095.0, 65535.0)
 # A block with a header and an empty directory. A longer one in which Pillow finds nothing is broken.
 _EMPTY_EXIF_BYTES = 20
+_DDS_HEADER_BYTES = 128
 _LONGEST_REASON = 300
 
 
@@ -82,6 +83,8 @@ def _read(path: Path | str) -> tuple[Image.Image, bool]:
             with _open(path) as image:
                 # Filters of warnings are shared by all threads, so a warning alone is no guard.
                 _check_size(*image.size)
+                if status.st_size < _least_bytes(image):
+                    raise _DamagedError("it is cut short")
                 image.load()
                 return _upright(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError):
@@ -89,6 +92,15 @@ def _read(path: Path | str) -> tuple[Image.Image, bool]:
     # A damaged image makes Pillow's fifty decoders fail in nearly any way; none of them is a bug of this program.
     except Exception as error:
         raise _DamagedError(f"{type(error).__name__}: {error}") from error
+
+
+def _least_bytes(image: Image.Image) -> int:
+    """Return how long an image's file must be, where Pillow does not notice by itself that it is cut short.
+
+    Older versions fill what an uncompressed DDS lacks with black.
+    """
+    found = [tile for tile in image.tile if tile[0] == "dds_rgb"]
+    return sum(_DDS_HEADER_BYTES + image.width * image.height * tile[3][0] // 8 for tile in found)
 
 
 def _open(path: Path | str) -> Image.Image:
