@@ -37,6 +37,7 @@ $(LOW_VENV)/.installed: requirements.txt requirements-export.txt requirements-de
 	@$(PYTHON) -m venv $(LOW_VENV)
 	@echo "installing every requirement at its lowest version (once) ..."
 	@sed -n 's/>=/==/p' $^ > $(LOW_VENV)/lowest.txt
+	@echo "protobuf<6" >> $(LOW_VENV)/lowest.txt  # later ones refuse what the lowest onnx and onnxscript hand them
 	@$(LOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r $(LOW_VENV)/lowest.txt
 	@touch $@
 
