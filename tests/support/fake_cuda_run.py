@@ -26,14 +26,14 @@ KEPT = []
 
 def steps(*, setup: Callable[[Trainer], None] = lambda trainer: None, around=contextlib.nullcontext, **changes) -> dict:
     """Train some steps; return the last one's faults, its launches, and whether its kernels got other numbers than before."""
-    settings = {**SMALL, "dtype": torch.bfloat16, **changes, "steps": launches.STEPS}
+    settings = {**SMALL, "dtype": torch.bfloat16, **changes, "steps": launches.STEPS + 1}
     with fake_cuda.fake_cuda() as recorder, launches.prepared(settings), launches.watched(recorder), around():
         work = workload.build_workload("cuda", **settings)
         KEPT.append(work)
         setup(work.trainer)
         traces = []
         with recorder.during("rest"):
-            for step, batch in enumerate(work.batches()):
+            for step, batch in enumerate(itertools.islice(work.batches(), launches.STEPS)):
                 # The rate is set before the step that a graph would replay.
                 trainer_module.set_learning_rate(work.trainer.optimizer, work.trainer.schedule.learning_rate(step))
                 before = len(recorder.trace)
