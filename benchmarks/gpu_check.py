@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu_variant import LOSS_STEPS
-from benchmarks.launches import NETWORKS
+from benchmarks.networks import FLOORS_MS, LOSS_STEPS, NETWORKS
 from benchmarks.results_file import write_results
 
 MINUTES = 7.5
@@ -29,20 +28,14 @@ VARIANTS = {
     "compiled": ["--compiled"],
     "graph + compiled": ["--graph", "--compiled"],
 }
+# What a training on generated images imports besides torch.
+_NEEDED = ("numpy", "torchvision", "PIL", "tqdm", "jaxtyping", "pyarrow")
 _ROUNDS = [["eager", "graph"], ["graph + compiled"], ["compiled"]]
 FLAGS = {
     "eager": "neither --cuda-graph nor --compile",
     "graph": "--cuda-graph",
     "compiled": "--compile",
     "graph + compiled": "--cuda-graph --compile",
-}
-# What one H100 cannot go below at B=64: FLOPs over 790 TFLOP/s, or bytes over 3.0 TB/s. And what would be extraordinary.
-FLOORS_MS = {
-    "WRN-28-2 @32, mu 3": (2.3, 4.0),
-    "WRN-28-2 @32, mu 7": (5.0, None),
-    "WRN-28-8 @32, mu 7": (36.0, None),
-    "ResNet-18 @84, mu 3": (2.1, 4.5),
-    "ResNet-50 @224, mu 3": (51.0, 125.0),
 }
 # A variant must gain this much over a simpler one to become the default.
 _WORTHWHILE = 1.03
@@ -56,6 +49,12 @@ def main() -> int:
     if not torch.cuda.is_available():
         print(
             "error: no CUDA GPU is visible to PyTorch: run this on a machine with one (check nvidia-smi)",
+            file=sys.stderr,
+        )
+        return 2
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        print(
+            f"error: {sys.executable} lacks {', '.join(missing)}: bring the wheels and install them with pip --no-index",
             file=sys.stderr,
         )
         return 2

@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.launches import BATCH, NETWORKS
+from benchmarks.networks import BATCH, LOSS_STEPS, NETWORKS
 from benchmarks.workload import Workload, build_workload, losses_of
 
 # Steps between two looks at the clock: a single one cannot be timed without waiting in each.
 GROUP = 10
-LOSS_STEPS = 50
 _LOSS_SETTINGS = {"batch": 16, "mu": 3, "steps": LOSS_STEPS, "width": 1, "depth": 16, "images": 400}
 
 

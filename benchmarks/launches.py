@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks import fake_cuda, workload
 from benchmarks.fake_cuda import Recorder
+from benchmarks.networks import BATCH, NETWORKS
 from loaders import batches as batches_module
 from loaders.pixels.store import PixelStore
 from loaders.views import augment, warp
@@ -30,14 +31,7 @@ from models.trainer import Trainer
 BUDGETS = Path(__file__).parent / "results" / "launch_budgets.json"
 # As many are run; the last one is counted, when everything that is made once has been made. Batches are made one ahead.
 STEPS = 4
-NETWORKS: dict[str, dict[str, Any]] = {
-    "WRN-28-2 @32, mu 3": {"mu": 3},
-    "WRN-28-2 @32, mu 7": {"mu": 7},
-    "WRN-28-8 @32, mu 7": {"mu": 7, "width": 8},
-    "ResNet-18 @84, mu 3": {"mu": 3, "backbone": "resnet18", "size": 84},
-    "ResNet-50 @224, mu 3": {"mu": 3, "backbone": "resnet50", "size": 224},
-}
-BATCH, IMAGES = 64, 60
+IMAGES = 60
 
 
 def count_step(recorder: Recorder, **settings: Any) -> None:

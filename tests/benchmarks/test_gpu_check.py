@@ -8,7 +8,7 @@ import time
 import pytest
 
 from benchmarks import gpu_check, gpu_variant
-from benchmarks.launches import NETWORKS
+from benchmarks.networks import NETWORKS
 from tests.support.project import ROOT
 
 ROW = {
@@ -133,3 +133,19 @@ def test_without_a_gpu_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr(gpu_check.torch.cuda, "is_available", lambda: False)
     assert gpu_check.main() == 2
     assert "no CUDA GPU" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(gpu_check.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu_check.importlib.util, "find_spec", lambda name: None if name == "jaxtyping" else name)
+    assert gpu_check.main() == 2
+    assert "lacks jaxtyping: bring the wheels" in capsys.readouterr().err
+
+
+def test_what_is_needed_is_checked():
+    """The other requirements may be missing: none of them costs a row."""
+    others = ["pandas", "sklearn", "scipy", "rapidfuzz", "matplotlib", "tensorboard", "jinja2"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({others})); import benchmarks.gpu_variant, benchmarks.gpu_check"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -15,6 +15,7 @@ from unittest import mock
 import torch
 
 from benchmarks import fake_cuda, launches, workload
+from benchmarks.networks import NETWORKS
 from loaders.batches import EvaluationBatches, Normalise
 from models import trainer as trainer_module
 from models.evaluate import evaluate
@@ -163,7 +164,7 @@ def main() -> None:
         found["evaluation"][pixels_on] = attempt(lambda: evaluation(pixels_on))  # noqa: B023
     for name, changes in MUTANTS.items():
         found["mutants"][name] = attempt(lambda: steps(**changes))  # noqa: B023
-    found["budgets"] = attempt(lambda: launches.table(launches.NETWORKS))
+    found["budgets"] = attempt(lambda: launches.table(NETWORKS))
     json.dump(found, sys.stdout)
     fake_cuda.leave(0)
 
