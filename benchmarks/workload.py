@@ -140,6 +140,7 @@ def build_trainer(
         world=world,
         most_skipped=most_skipped,
         cuda_graph=graph,
+        compiled=compiled,
     )
 
 

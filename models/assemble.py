@@ -160,6 +160,7 @@ def build_trainer(
         world=world,
         most_skipped=config.most_skipped,
         cuda_graph=config.cuda_graph,
+        compiled=config.compile,
     )
 
 
