@@ -7,6 +7,7 @@ graph. Batch normalisation and convolutions count as the kernels that cuDNN and 
 import argparse
 import contextlib
 import functools
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks import fake_cuda, workload
 from benchmarks.fake_cuda import Recorder
+from benchmarks.networks import BATCH, NETWORKS
 from loaders import batches as batches_module
 from loaders.pixels.store import PixelStore
 from loaders.views import augment, warp
@@ -27,25 +29,19 @@ from models.step.tally import Tally
 from models.trainer import Trainer
 
 BUDGETS = Path(__file__).parent / "results" / "launch_budgets.json"
-STEPS = 4  # as many are run; the last one is counted, when everything that is made once has been made
-NETWORKS: dict[str, dict[str, Any]] = {
-    "WRN-28-2 @32, mu 3": {"mu": 3},
-    "WRN-28-2 @32, mu 7": {"mu": 7},
-    "WRN-28-8 @32, mu 7": {"mu": 7, "width": 8},
-    "ResNet-18 @84, mu 3": {"mu": 3, "backbone": "resnet18", "size": 84},
-    "ResNet-50 @224, mu 3": {"mu": 3, "backbone": "resnet50", "size": 224},
-}
-BATCH, IMAGES = 64, 60
+# As many are run; the last one is counted, when everything that is made once has been made. Batches are made one ahead.
+STEPS = 4
+IMAGES = 60
 
 
 def count_step(recorder: Recorder, **settings: Any) -> None:
     """Run `STEPS` steps on fake tensors and leave in `recorder` what the last one asked for; settings as `build_workload`'s."""
-    settings = {"batch": BATCH, "images": IMAGES, "dtype": torch.bfloat16, **settings, "steps": STEPS}
+    settings = {"batch": BATCH, "images": IMAGES, "dtype": torch.bfloat16, **settings, "steps": STEPS + 1}
     with prepared(settings), watched(recorder):
         work = workload.build_workload("cuda", **settings)
         _KEPT.append(work)
         with recorder.during("rest"):
-            for step, batch in enumerate(work.batches()):
+            for step, batch in enumerate(itertools.islice(work.batches(), STEPS)):
                 work.trainer.train_step(batch.images, batch.labels, step=step)
                 if step == STEPS - 2:
                     recorder.begin()
@@ -64,10 +60,10 @@ def prepared(settings: dict[str, Any]) -> Iterator[None]:
         for op in warp.WARPS:
             for negative in (False, True):
                 warp._taps(op, negative, size, size)
-        shape = BatchShape(steps=STEPS, labelled=settings["batch"], unlabelled=mu * settings["batch"])
+        shape = BatchShape(steps=STEPS + 1, labelled=settings["batch"], unlabelled=mu * settings["batch"])
         num_labelled = count // 10
         plan = draw_epoch(seed=1, epoch=0, num_labelled=num_labelled, num_unlabelled=count - num_labelled, shape=shape)
-        rows = iter([sort_rows(plan.step(step).augment, size, size) for step in range(STEPS)])
+        rows = iter([sort_rows(plan.step(step).augment, size, size) for step in range(STEPS + 1)])
     classes = settings.get("classes", 100)
     groups = torch.zeros(classes, max(1, classes * 9 // 10), dtype=torch.int64)
     with (

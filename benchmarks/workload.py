@@ -11,9 +11,9 @@ from loaders.batches import Normalise, TrainBatch, TrainBatches, TrainingPool
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import PixelStore, store_from_shapes
 from loaders.views.plan import BatchShape, EpochPlan, draw_epoch
-from models.assemble import callable_network
 from models.label_guessor import LabelGuessor
 from models.networks.two_head import build_model
+from models.step.called import callable_network
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import TorchPrecision
@@ -140,6 +140,7 @@ def build_trainer(
         world=world,
         most_skipped=most_skipped,
         cuda_graph=graph,
+        compiled=compiled,
     )
 
 

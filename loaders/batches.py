@@ -110,8 +110,9 @@ class TrainBatches:
                 crops = pool.store.crops(views[step * batch : (step + 1) * batch], self._cropsize)
                 yield step, pinned(crops, self._device)
 
-        for step, crops in _ahead_where_it_helps(cut(), pool.store, self._device):
-            yield self._finish(crops, labels[step], plan.step(step, **share).augment)
+        cuts = _ahead_where_it_helps(cut(), pool.store, self._device)
+        made = (self._finish(crops, labels[step], plan.step(step, **share).augment) for step, crops in cuts)
+        yield from _on_its_own_stream(made, self._device) if self._device.type == "cuda" else made
 
     def _finish(self, crops: Tensor, labels: Tensor, augment: StrongPlan) -> TrainBatch:
         """Make a batch of crops (n, 3, H, W) uint8, of which the last are to become strong views."""
@@ -185,6 +186,27 @@ def _ahead_where_it_helps(items: Iterator, store: ImageStore, device: torch.devi
     """
     beside = not isinstance(store, PixelStore) or store.pixels.device.type != device.type
     return _ahead(items, depth=2, device=device) if beside else items
+
+
+def _on_its_own_stream(batches: Iterator[TrainBatch], device: torch.device) -> Iterator[TrainBatch]:
+    """Make each batch on a stream of its own, one ahead of the step that takes it, so that the GPU does both at once.
+
+    Before it makes a batch, that stream waits for every step that was given to the GPU: the batch may be put where an earlier
+    one was, and the host, which runs ahead, has no more than three of them in memory.
+    """
+    stream = torch.cuda.Stream(device)
+
+    def make() -> tuple[TrainBatch | None, torch.cuda.Event]:
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            return next(batches, None), stream.record_event()
+
+    batch, is_ready = make()
+    while batch is not None:
+        following = make()
+        torch.cuda.current_stream(device).wait_event(is_ready)
+        yield batch
+        batch, is_ready = following
 
 
 def _ahead(items: Iterator, *, depth: int, device: torch.device) -> Iterator:

@@ -1,17 +1,15 @@
 """Config and label semantics -> network -> a Trainer that is ready to train."""
 
-import inspect
 import logging
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from models.label_guessor import LabelGuessor
 from models.networks.two_head import build_model, resolve_backbone
 from models.networks.weights import load_matching_weights
+from models.step.called import callable_network
 from models.step.ema import ModelEma
-from models.step.lean_forward import LeanForward
 from models.step.optimizer import build_optimizer
 from models.step.precision import ApexPrecision, Precision, TorchPrecision, choose_dtype, import_apex_amp
 from models.trainer import Method, Trainer
@@ -25,12 +23,6 @@ from utils.seeding import Draws, Purpose
 LOGGER = logging.getLogger("semco")
 # In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
 _STEPS_TO_SETTLE = 5000
-# What newer versions of torch call `broadcast_buffers`.
-_SYNC_BUFFERS = next(
-    name
-    for name in ("forward_sync_buffers", "broadcast_buffers")
-    if name in inspect.signature(DistributedDataParallel.__init__).parameters
-)
 
 
 def starts_pretrained(config: Config) -> bool:
@@ -168,6 +160,7 @@ def build_trainer(
         world=world,
         most_skipped=config.most_skipped,
         cuda_graph=config.cuda_graph,
+        compiled=config.compile,
     )
 
 
@@ -179,23 +172,6 @@ def _number_format(config: Config, device: torch.device, began_in: str | None) -
     if began_in == "float16" and device.type == "cpu":
         raise SemcoError("this run began in float16, which needs a GPU: resume it where there is one")
     return getattr(torch, began_in)
-
-
-def callable_network(model: nn.Module, precision: Precision, world: World, *, compiled: bool) -> nn.Module:
-    """Return what a training step calls for `model`: a form of it that costs this device less."""
-    network = torch.compile(model) if compiled else model
-    on_cuda = world.device.type == "cuda"
-    if world.size > 1:
-        # Each process keeps its own running statistics, unless --sync-bn makes them equal; evaluation takes the main one's.
-        return DistributedDataParallel(
-            network,
-            device_ids=[world.device] if on_cuda else None,
-            gradient_as_bucket_view=True,
-            **{_SYNC_BUFFERS: False},
-        )
-    if on_cuda and not compiled and isinstance(precision, TorchPrecision):
-        return LeanForward(model, getattr(torch, precision.name))
-    return network
 
 
 def _device_name(device: torch.device) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from loaders.pixels.cache_file import MAGIC, read_check, read_pixels, write_check, write_pixels
-from loaders.pixels.capacity import available_memory, can_hold
+from loaders.pixels.capacity import available_memory, can_hold, processes_here
 from loaders.pixels.decode_pass import DecodePass, areas
 from loaders.pixels.decode_pool import Decoded, decode_all
 from loaders.pixels.store import FileStore, ImageStore, store_from_shapes
@@ -108,7 +108,8 @@ def _open(request: StoreRequest) -> OpenedStore:
     if request.mode == "none":
         return _from_files(request)
     size = int(len(request.paths) * request.im_size**2 * 3 * _USUAL_ASPECT)
-    in_memory = request.mode == "auto" and size < _MEMORY_SHARE * available_memory()
+    processes = processes_here()
+    in_memory = request.mode == "auto" and size * processes < _MEMORY_SHARE * available_memory()
     path = request.cache_file("pixels")
     if not path.exists():
         if request.mode == "auto" and not can_hold(request.cache_folder, size):
@@ -119,7 +120,8 @@ def _open(request: StoreRequest) -> OpenedStore:
                 "XDG_CACHE_HOME to a folder that can, or pass --cache-imgs memory"
             )
         _write_cache(path, request)
-    return _from_cache(path, request, load=in_memory)
+    # Several processes map one file, whose pages they share: loaded, each would have a copy of its own.
+    return _from_cache(path, request, load=in_memory and processes == 1)
 
 
 def _check_needed(bad: Mapping[int, str], request: StoreRequest) -> None:

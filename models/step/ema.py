@@ -11,7 +11,7 @@ class ModelEma:
     """A separate copy of a model, in evaluation mode, whose parameters follow the model's slowly.
 
     Args:
-        model: what is followed; its parameters must stay the same tensors for as long as it is.
+        model: the model that is averaged; its parameters must stay the same tensors.
         decay: share of the average that is kept at each update.
     """
 
@@ -24,14 +24,14 @@ class ModelEma:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take up the model's newest parameters; copy its buffers (BatchNorm's running statistics)."""
+        """Move the average towards the model's parameters; copy its buffers (BatchNorm's running statistics)."""
         torch._foreach_lerp_(self._averages, self._parameters, 1 - self._decay)
         for copies, buffers in self._buffers:
             torch._foreach_copy_(copies, buffers)
 
 
 def pairs_by_dtype(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> list[tuple[list[Tensor], list[Tensor]]]:
-    """Lists of targets and sources, a pair of lists a dtype: `torch._foreach_*` takes the fast way for one dtype only."""
+    """Return lists of targets and sources, one pair per dtype: `torch._foreach_*` is fast for lists of one dtype only."""
     lists: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
     for target, source in zip(targets, sources, strict=True):
         two = lists.setdefault(target.dtype, ([], []))

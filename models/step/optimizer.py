@@ -9,7 +9,7 @@ _NORMALISATION = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 def build_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> SGD:
-    """Build SGD over the parameters that require gradients; frozen ones are left out.
+    """Build SGD over the parameters that require gradients; frozen ones are skipped.
 
     Normalisation layers are recognised by their type: names would miss those inside torchvision's shortcuts.
     """

@@ -19,19 +19,19 @@ class Precision(Protocol):
     name: str
 
     def forward(self) -> AbstractContextManager:
-        """Context of the forward pass."""
+        """Return the context of the forward pass."""
 
     def step(self, loss: Tensor, optimizer: Optimizer) -> None:
-        """Backward pass and optimiser step."""
+        """Run the backward pass and the optimiser's step."""
 
     def complaint(self) -> str | None:
-        """What is wrong with the numbers, for the user; this waits for the device."""
+        """Return what is wrong with the numbers, for the user; this synchronises with the device."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold."""
+        """Return what a checkpoint must hold."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what a checkpoint held."""
+        """Load what a checkpoint held."""
 
 
 class TorchPrecision:
@@ -44,32 +44,32 @@ class TorchPrecision:
         self._scaler = torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
 
     def forward(self) -> AbstractContextManager:
-        """Context of the forward pass."""
+        """Return the context of the forward pass."""
         if self._dtype is torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self._device_type, dtype=self._dtype)
 
     def step(self, loss: Tensor, optimizer: Optimizer) -> None:
-        """Backward pass and optimiser step."""
+        """Run the backward pass and the optimiser's step."""
         self._scaler.scale(loss).backward()
         self._scaler.step(optimizer)
         self._scaler.update()
 
     def complaint(self) -> str | None:
-        """Say so when float16's loss scale has fallen so far that gradients underflow."""
+        """Return a complaint when float16's loss scale has fallen so far that gradients underflow."""
         if not self._scaler.is_enabled() or self._scaler.get_scale() >= 1:
             return None
         return (
             f"float16's loss scale has fallen to {self._scaler.get_scale():.3g}: gradients overflow, or underflow at that "
-            "scale, and steps are left out; pass --amp-dtype bfloat16 or --no-amp"
+            "scale, and steps are skipped; pass --amp-dtype bfloat16 or --no-amp"
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold."""
+        """Return what a checkpoint must hold."""
         return self._scaler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what a checkpoint held."""
+        """Load what a checkpoint held."""
         if state:
             self._scaler.load_state_dict(state)
 
@@ -82,25 +82,25 @@ class ApexPrecision:
         self._amp = amp
 
     def forward(self) -> AbstractContextManager:
-        """Context of the forward pass: apex has patched torch's functions, so there is nothing to do."""
+        """Return a context that does nothing: apex has patched torch's functions."""
         return contextlib.nullcontext()
 
     def step(self, loss: Tensor, optimizer: Optimizer) -> None:
-        """Backward pass and optimiser step."""
+        """Run the backward pass and the optimiser's step."""
         with self._amp.scale_loss(loss, optimizer) as scaled:
             scaled.backward()
         optimizer.step()
 
     def complaint(self) -> str | None:
-        """Nothing: apex prints its own warnings."""
+        """Return None: apex prints its own warnings."""
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold."""
+        """Return what a checkpoint must hold."""
         return self._amp.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what a checkpoint held."""
+        """Load what a checkpoint held."""
         self._amp.load_state_dict(state)
 
 

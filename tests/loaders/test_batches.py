@@ -1,12 +1,14 @@
 """Batches hold what the plan says, normalised, in the order labelled, weak, strong."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from benchmarks import pillow_views as reference
-from loaders.batches import EvaluationBatches, Normalise, TrainBatches, TrainingPool
+from loaders.batches import EvaluationBatches, Normalise, TrainBatches, TrainingPool, _on_its_own_stream
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import FileStore, pack
 from loaders.views.plan import BatchShape, draw_epoch
@@ -121,3 +123,49 @@ def test_evaluation_goes_through_all_images_in_order():
     levels = torch.cat([part.images for part in parts]).permute(0, 2, 3, 1).numpy()
     cut = IMAGES[rows][:, :, 4:36] / 255.0
     np.testing.assert_allclose(levels, (cut - STATISTICS.mean) / STATISTICS.std, atol=2e-6)
+
+
+def test_a_gpus_batches_are_made_one_ahead_on_a_stream_of_their_own(monkeypatch):
+    """With stand-ins for streams: what is ordered before what, so that no batch is overwritten while a step reads it."""
+    order = []
+
+    class Stream:
+        def __init__(self, name="own"):
+            self.name = name
+
+        def wait_stream(self, other):
+            order.append(f"{self.name} waits for {other.name}")
+
+        def wait_event(self, event):
+            order.append(f"{self.name} waits for batch {event}")
+
+        def record_event(self):
+            return sum(entry.startswith("make") for entry in order) - 1
+
+    main, used = Stream("main"), []
+
+    @contextlib.contextmanager
+    def use(stream):
+        used.append(stream)
+        yield
+        used.pop()
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: Stream())
+    monkeypatch.setattr(torch.cuda, "stream", use)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: main)
+
+    def make():
+        for number in range(3):
+            assert used[-1].name == "own"
+            order.append(f"make {number}")
+            yield number
+
+    for number in _on_its_own_stream(make(), torch.device("cuda")):
+        assert not used
+        order.append(f"step {number}")
+    ahead = "own waits for main"
+    assert order == [
+        *(ahead, "make 0", ahead, "make 1", "main waits for batch 0", "step 0"),
+        *(ahead, "make 2", "main waits for batch 1", "step 1"),
+        *(ahead, "main waits for batch 2", "step 2"),
+    ]

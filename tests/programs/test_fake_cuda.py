@@ -11,7 +11,8 @@ import sys
 import pytest
 import torch
 
-from benchmarks.launches import BUDGETS, NETWORKS, show
+from benchmarks.launches import BUDGETS, show
+from benchmarks.networks import NETWORKS
 from tests.support.project import ROOT
 
 pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="this PyTorch is built without CUDA")

@@ -1,6 +1,7 @@
-"""What only a GPU can show: the same pixels and losses as on the CPU, no waiting inside a step, graphs equal to eager."""
+"""What only a GPU can show: the CPU's pixels and losses, no synchronisation inside a step, graphs equal to eager steps."""
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -34,17 +35,34 @@ def test_a_graph_equals_eager_steps(dtype):
     assert captured == pytest.approx(eager, rel=1e-3)
 
 
+@pytest.mark.filterwarnings("default")
+def test_compiled_and_captured_steps_equal_eager_ones():
+    eager, both = (
+        losses_of(build_workload("cuda", graph=together, compiled=together, **SMALL)) for together in (False, True)
+    )
+    assert both == pytest.approx(eager, rel=1e-2)
+
+
+def _set_sync_debug_mode(mode):
+    """PyTorch warns that the mode is a prototype, and the tests take warnings for errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.cuda.set_sync_debug_mode(mode)
+
+
+@pytest.mark.parametrize("most_skipped", [0, 5])
+@pytest.mark.parametrize("pixels_on", ["cuda", "cpu"])
 @pytest.mark.parametrize("graph", [False, True])
-def test_no_step_waits_for_the_gpu(graph):
-    work = build_workload("cuda", graph=graph, **SMALL)
+def test_no_step_waits_for_the_gpu(graph, pixels_on, most_skipped):
+    work = build_workload("cuda", graph=graph, pixels_on=pixels_on, most_skipped=most_skipped, **SMALL)
     try:
         for step, batch in enumerate(work.batches()):
             if step == 6:  # kernels are chosen, the graph is captured, the warps' taps are on the GPU
                 torch.cuda.synchronize()
-                torch.cuda.set_sync_debug_mode("error")
+                _set_sync_debug_mode("error")
             work.trainer.train_step(batch.images, batch.labels, step=step)
     finally:
-        torch.cuda.set_sync_debug_mode("default")
+        _set_sync_debug_mode("default")
 
 
 def test_float16_scales_its_losses():
@@ -53,7 +71,17 @@ def test_float16_scales_its_losses():
 
 
 @pytest.mark.parametrize(
-    "flags", [[], ["--cuda-graph"], ["--amp-dtype", "float16"], ["--data-device", "cuda"]], ids=" ".join
+    "flags",
+    [
+        [],
+        ["--cuda-graph"],
+        ["--amp-dtype", "float16"],
+        ["--data-device", "cuda"],
+        ["--data-device", "cpu"],
+        ["--on-nan", "skip"],
+        ["--cuda-graph", "--on-nan", "skip"],
+    ],
+    ids=" ".join,
 )
 def test_a_whole_run(tiny_dataset, tmp_path, flags):
     arguments = [
@@ -70,3 +98,19 @@ def test_a_whole_run(tiny_dataset, tmp_path, flags):
     assert run_semco.main([*arguments, *flags]) == 0
     lines = next(tmp_path.rglob("metrics.jsonl")).read_text().splitlines()
     assert json.loads(lines[-1])["loss"] < json.loads(lines[0])["loss"]
+
+
+def test_an_undone_step_leaves_every_bit():
+    work = build_workload("cuda", most_skipped=5, **SMALL)
+    batches, trainer = iter(work.batches()), work.trainer
+    batch = next(batches)
+    trainer.train_step(batch.images, batch.labels, step=0)
+    state = {
+        **trainer.model.state_dict(),
+        **{f"ema {name}": one for name, one in trainer.ema.module.state_dict().items()},
+    }
+    before = {name: one.clone() for name, one in state.items()}
+    trainer.train_step(batch.images * float("nan"), batch.labels, step=1)
+    assert all(torch.equal(one, before[name]) for name, one in state.items())
+    trainer.train_step(batch.images, batch.labels, step=2)
+    assert not torch.equal(state["fc_classes.weight"], before["fc_classes.weight"])

@@ -15,6 +15,7 @@ from unittest import mock
 import torch
 
 from benchmarks import fake_cuda, launches, workload
+from benchmarks.networks import NETWORKS
 from loaders.batches import EvaluationBatches, Normalise
 from models import trainer as trainer_module
 from models.evaluate import evaluate
@@ -26,14 +27,14 @@ KEPT = []
 
 def steps(*, setup: Callable[[Trainer], None] = lambda trainer: None, around=contextlib.nullcontext, **changes) -> dict:
     """Train some steps; return the last one's faults, its launches, and whether its kernels got other numbers than before."""
-    settings = {**SMALL, "dtype": torch.bfloat16, **changes, "steps": launches.STEPS}
+    settings = {**SMALL, "dtype": torch.bfloat16, **changes, "steps": launches.STEPS + 1}
     with fake_cuda.fake_cuda() as recorder, launches.prepared(settings), launches.watched(recorder), around():
         work = workload.build_workload("cuda", **settings)
         KEPT.append(work)
         setup(work.trainer)
         traces = []
         with recorder.during("rest"):
-            for step, batch in enumerate(work.batches()):
+            for step, batch in enumerate(itertools.islice(work.batches(), launches.STEPS)):
                 # The rate is set before the step that a graph would replay.
                 trainer_module.set_learning_rate(work.trainer.optimizer, work.trainer.schedule.learning_rate(step))
                 before = len(recorder.trace)
@@ -163,7 +164,7 @@ def main() -> None:
         found["evaluation"][pixels_on] = attempt(lambda: evaluation(pixels_on))  # noqa: B023
     for name, changes in MUTANTS.items():
         found["mutants"][name] = attempt(lambda: steps(**changes))  # noqa: B023
-    found["budgets"] = attempt(lambda: launches.table(launches.NETWORKS))
+    found["budgets"] = attempt(lambda: launches.table(NETWORKS))
     json.dump(found, sys.stdout)
     fake_cuda.leave(0)
 

@@ -226,3 +226,23 @@ def test_needed_images_must_be_whole_and_leave_nothing(request_, mode):
     assert sorted(open_store(dataclasses.replace(request_, mode=mode, needed=frozenset({1, 2}))).bad) == [4, 7]
     with pytest.raises(SemcoError, match=r"4\.png"):
         open_store(dataclasses.replace(request_, mode=mode, needed=frozenset({4})))
+
+
+def test_several_processes_share_the_mapped_cache(request_, monkeypatch):
+    """Each would have a copy of its own if it loaded the file."""
+    alone = open_store(request_)
+    assert alone.source.startswith("memory, from the cache")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    shared = open_store(request_)
+    assert shared.source.startswith("mapped from the cache")
+    assert torch.equal(_views(shared), _views(alone))
+
+
+def test_memory_is_shared_out_among_processes(request_, monkeypatch):
+    """Without room for a cache file, each process would decode into memory of its own."""
+    size = len(request_.paths) * 32**2 * 3 * 1.5
+    monkeypatch.setattr(pixel_cache, "can_hold", lambda *_: False)
+    monkeypatch.setattr(pixel_cache, "available_memory", lambda: int(1.5 * size / pixel_cache._MEMORY_SHARE))
+    assert isinstance(open_store(request_).store, PixelStore)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert isinstance(open_store(request_).store, FileStore)
