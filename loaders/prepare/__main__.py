@@ -6,7 +6,19 @@ import time
 from collections.abc import Sequence
 
 from loaders.dataset.index import check_dataset_name
-from loaders.prepare import caltech256, cub200, domain_net, imagefolder, mini_imagenet, stanford40, stl10, svhn, table
+from loaders.prepare import (
+    caltech256,
+    cub200,
+    domain_net,
+    huggingface,
+    imagefolder,
+    mini_imagenet,
+    stanford40,
+    stl10,
+    svhn,
+    table,
+    webdataset,
+)
 from loaders.prepare.cifar import CifarSource
 from loaders.prepare.contents import check_contents
 from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
@@ -19,6 +31,8 @@ from utils.progress import Progress
 SOURCES: dict[str, Source] = {
     "imagefolder": imagefolder,
     "table": table,
+    "huggingface": huggingface,
+    "webdataset": webdataset,
     "cifar10": CifarSource("CIFAR-10", "CIFAR10", "cifar10"),
     "cifar100": CifarSource("CIFAR-100", "CIFAR100", "cifar100"),
     "svhn": svhn,

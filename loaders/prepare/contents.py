@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -15,16 +16,31 @@ from utils.progress import Progress
 _LONGEST_NAME = 255
 
 
+class PackedImage(Protocol):
+    """An encoded image inside a larger file of the source, read when it is written."""
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+
+    def read(self) -> bytes:
+        """Read the image.
+
+        Raises:
+            SemcoError: the larger file cannot be read any more, or has changed.
+        """
+
+
 @dataclass(frozen=True)
 class SourceImage:
-    """One image of a source: its file name in the dataset, its class or None, and its file or its pixels.
+    """One image of a source: its file name in the dataset, its class or None, and its file, its pixels or its bytes.
 
     Pixels are uint8 (h, w) or (h, w, 3).
     """
 
     name: str
     class_name: str | None
-    content: Path | np.ndarray
+    content: Path | np.ndarray | PackedImage
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from loaders.dataset.index import UNLABELLED, load_index, table_path
-from loaders.prepare.contents import Contents, SourceImage
+from loaders.prepare.contents import Contents, PackedImage, SourceImage
 from utils.errors import SemcoError
 from utils.files.atomic import write_error
 from utils.files.lock import try_lock
@@ -104,9 +104,11 @@ def _fill(folder: Path, contents: Contents, *, what: str, link: bool, progress: 
             (folder / name).write_text(text, encoding="utf-8")
 
 
-def _place(content: Path | np.ndarray, path: Path, *, link: bool) -> None:
+def _place(content: Path | np.ndarray | PackedImage, path: Path, *, link: bool) -> None:
     if isinstance(content, np.ndarray):
         Image.fromarray(np.ascontiguousarray(content)).save(path, "PNG")
+    elif not isinstance(content, Path):
+        path.write_bytes(content.read())
     elif not link:
         _check_readable(content)
         shutil.copyfile(content, path)
@@ -126,7 +128,7 @@ def _check_readable(image: Path) -> None:
 
 
 def _is_same(target: Path, contents: Contents) -> bool:
-    """Say whether the dataset folder holds these images, by name, class and, for files, size, and these further files."""
+    """Say whether the dataset folder holds these images, by name, class and (unless they are pixels) size, and further files."""
     for name, text in contents.texts.items():
         if not (target / name).is_file() or (target / name).read_text(encoding="utf-8") != text:
             return False
@@ -145,7 +147,11 @@ def _is_same_part(target: Path, part: str, images: dict[str, SourceImage]) -> bo
     if index.classes != {name: image.class_name for name, image in images.items()}:
         return False
     return all(
-        (index.folder / name).stat().st_size == image.content.stat().st_size
+        (index.folder / name).stat().st_size == _size(image.content)
         for name, image in images.items()
-        if isinstance(image.content, Path)
+        if not isinstance(image.content, np.ndarray)
     )
+
+
+def _size(content: Path | PackedImage) -> int:
+    return content.stat().st_size if isinstance(content, Path) else content.size
