@@ -75,7 +75,7 @@ bench: $(VENV)/.installed  ## measure this machine, write benchmarks/results/
 	@$(RUN) -m benchmarks.bench
 	@$(RUN) -m benchmarks.label_matching
 
-gpu-check:  ## on a machine with CUDA: GPU tests and a short training, with the packages of PYTHON, no network
+gpu-check:  ## on a machine with CUDA: GPU tests, five networks four ways, defaults to set; no network
 	@$(PYTHON) -m benchmarks.gpu_check
 
 clean:  ## remove the virtual environment, caches and the demo's prepared data

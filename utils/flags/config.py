@@ -204,7 +204,7 @@ class Config:
         group=_MACHINE,
     )
     compile: bool = option(
-        False, "compile the network with torch.compile; takes a minute before it pays", group=_MACHINE
+        False, "compile the network and the loss with torch.compile; takes a minute before it pays", group=_MACHINE
     )
     sync_bn: bool = option(
         False,
