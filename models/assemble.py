@@ -23,6 +23,9 @@ from utils.seeding import Draws, Purpose
 LOGGER = logging.getLogger("semco")
 # In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
 _STEPS_TO_SETTLE = 5000
+# A ResNet makes one pixel of images up to this size, and BatchNorm cannot normalise by a single value per channel. A
+# WideResNet keeps at least 2x2 pixels of the smallest images.
+_ONE_PIXEL = 32
 
 
 def starts_pretrained(config: Config) -> bool:
@@ -35,7 +38,7 @@ def check_machine(config: Config, world: World) -> None:
 
     Raises:
         SemcoError: number formats, apex, CUDA graphs or a place for the pixels that are unavailable here, or a batch that the
-            processes cannot share equally.
+            processes cannot share equally or that BatchNorm cannot normalise.
     """
     on_cuda = world.device.type == "cuda"
     if config.amp and config.amp_dtype == "float16" and not on_cuda:
@@ -47,6 +50,7 @@ def check_machine(config: Config, world: World) -> None:
         raise SemcoError(
             f"--batch-size {config.batch_size} cannot be shared equally by {world.size} processes: pass {more}, or --no-parallel"
         )
+    _check_batch_norm(config, world)
     if config.cuda_graph and not on_cuda:
         raise SemcoError("--cuda-graph needs a CUDA GPU: drop the flag, or pass --device cuda")
     if config.cuda_graph and world.size > 1:
@@ -57,6 +61,17 @@ def check_machine(config: Config, world: World) -> None:
         raise SemcoError("--data-device cuda: training is on the CPU; drop the flag, or pass --device cuda")
     if config.data_device == "cuda" and config.cache_imgs == "none":
         raise SemcoError("--data-device cuda needs decoded pixels: drop --cache-imgs none")
+
+
+def _check_batch_norm(config: Config, world: World) -> None:
+    images = (config.batch_size + 2 * config.unlabelled_batch) // (1 if config.sync_bn else world.size)
+    backbone = resolve_backbone(config.model_backbone, config.im_size)
+    if images == 1 and backbone != "wres" and config.cropsize <= _ONE_PIXEL and not config.freeze_backbone:
+        raise SemcoError(
+            f"--batch-size {config.batch_size} leaves one image per step and process, and {backbone} makes one pixel of "
+            f"{config.cropsize}x{config.cropsize}, which BatchNorm cannot normalise: pass --batch-size {2 * world.size}, or a "
+            f"--cropsize above {_ONE_PIXEL}"
+        )
 
 
 def build_network(config: Config, semantics: LabelSemantics) -> nn.Module:

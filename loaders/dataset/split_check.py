@@ -10,6 +10,7 @@ from pathlib import Path
 from loaders.dataset.index import DatasetIndex, has_test_part, load_index
 from loaders.dataset.split import Split, split_faults
 from utils.errors import SemcoError
+from utils.files.regular import open_regular
 from utils.progress import Progress
 
 _SHOWN = 10
@@ -124,9 +125,12 @@ def _duplicates(folder: Path, pools: Mapping[str, Mapping[str, str | None]], pro
 
 def _digest(path: Path) -> bytes:
     total = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            total.update(chunk)
+    try:
+        with open_regular(path, follow_links=True) as file:
+            while chunk := file.read(_CHUNK):
+                total.update(chunk)
+    except OSError as error:
+        raise SemcoError(f"image {path} cannot be read ({error.strerror or error}): check its permissions") from error
     return total.digest()
 
 

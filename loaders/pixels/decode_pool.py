@@ -59,17 +59,28 @@ def decode_all(
         yield from map(_decode_chunk, jobs)
         return
     try:
-        with pool:
-            waiting: deque[Future[Decoded]] = deque()
-            for job in jobs:
-                waiting.append(pool.submit(_decode_chunk, job))
-                if len(waiting) > _AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
+        waiting: deque[Future[Decoded]] = deque()
+        for job in jobs:
+            waiting.append(_submit(pool, job))
+            if len(waiting) > _AHEAD * workers:
                 yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise SemcoError(
             "a process that decodes images was killed, perhaps for want of memory: lower --num-workers-per-gpu"
+        ) from error
+    finally:
+        # After a signal nobody wants the chunks that wait for their turn.
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, job: tuple[int, list[str], int]) -> "Future[Decoded]":
+    try:
+        return pool.submit(_decode_chunk, job)
+    except OSError as error:  # starting a process; whoever writes what is decoded would blame their file
+        raise SemcoError(
+            f"cannot start processes that decode images ({error.strerror or error}): lower --num-workers-per-gpu"
         ) from error
 
 

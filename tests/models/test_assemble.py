@@ -1,9 +1,12 @@
 """What a machine can do, and the number format that an interrupted run keeps."""
 
+import contextlib
+
 import pytest
 import torch
 
 from models.assemble import _number_format, check_machine
+from models.networks.two_head import build_model
 from utils.errors import SemcoError
 from utils.flags.parse import parse_config
 from utils.processes.world import World
@@ -48,6 +51,43 @@ def test_a_run_in_float16_does_not_resume_on_a_cpu():
 def test_what_a_cpu_cannot_do(flags, size, words):
     with pytest.raises(SemcoError, match=words):
         check_machine(_config(*flags), World(rank=0, size=size, device=CPU))
+
+
+_ONE = ("--model-backbone", "resnet18", "--no-imgnet-pretrained", "--lam-u", "0", "--batch-size", "1")
+
+
+@pytest.mark.parametrize(("size", "batch"), [(1, "1"), (2, "2")])
+def test_a_batch_that_batch_norm_cannot_normalise(size, batch):
+    world = World(rank=0, size=size, device=CPU)
+    flags = (*_ONE, "--batch-size", batch)
+    with pytest.raises(SemcoError, match=rf"--batch-size {batch} leaves one image .* pass --batch-size {2 * size}, or"):
+        check_machine(_config(*flags, "--im-size", "32", "--cropsize", "32"), world)
+    for more in (
+        ("--batch-size", "4"),
+        ("--lam-u", "1"),
+        ("--freeze-backbone",),
+        ("--im-size", "40", "--cropsize", "33"),
+    ):
+        check_machine(_config(*flags, *more), world)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "works"),
+    [
+        ("resnet18", 32, False),
+        ("resnet18", 33, True),
+        ("resnet50", 32, False),
+        ("resnet50", 33, True),
+        ("wres", 8, True),
+    ],
+)
+def test_what_batch_norm_can_normalise(backbone, size, works):
+    """The sizes from which the check above draws its line."""
+    network = build_model(
+        backbone=backbone, num_classes=2, embedding_dim=2, pretrained=False, wres_depth=10, wres_width=1
+    ).train()
+    with contextlib.nullcontext() if works else pytest.raises(ValueError, match="more than 1 value per channel"):
+        network(torch.zeros(1, 3, size, size))
 
 
 def test_a_graph_is_for_one_gpu():

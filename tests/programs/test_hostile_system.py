@@ -154,6 +154,7 @@ _FORBIDDEN = [
     ("run", "shut", ("@shut/a.flags",)),
     ("split", "data/toy", ()),
     ("split", "shut", ("--output-path", "shut/out")),
+    ("split", "data/toy/train/000_000.png", ("--check", "split.pkl", "valid.pkl")),
     ("prepare", "source", ()),
     ("prepare", "source/train", ()),
     ("prepare", "source/train/ant", ()),

@@ -2,9 +2,13 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NoAnswerError
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch.distributed as dist
 
@@ -14,6 +18,10 @@ from utils.errors import SemcoError
 _MINUTES = 10.0
 _PAUSE = 0.1
 _ARRIVED = "semco/arrived"
+# A store answers at once; another program at its address may answer something else, or never.
+_ANSWER_SECONDS = 30.0
+# The others wait for as long as the main process decodes a large dataset.
+LONGEST_CALL = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ def meet(place: Place) -> dist.Store:
         store = _own_store(place)
     else:
         _await_listener(place, until)
-        store = _store(place, is_master=False)
+        store = _others_store(place)
     if place.agent_prefix is not None:
         store = dist.PrefixStore(place.agent_prefix, store)
     there = store.add(_ARRIVED, 1)
@@ -112,8 +120,36 @@ def _await_listener(place: Place, until: float) -> None:
         time.sleep(_PAUSE)
 
 
+def _others_store(place: Place) -> dist.Store:
+    """Connect to the main process's store, in a thread: torch waits for an answer for ever, and hears of no signal meanwhile."""
+    connected: Future[dist.Store] = Future()
+
+    def connect() -> None:
+        try:
+            connected.set_result(_store(place, is_master=False))
+        except Exception as error:
+            connected.set_exception(error)
+
+    threading.Thread(target=connect, daemon=True, name="connect").start()
+    try:
+        return connected.result(timeout=_ANSWER_SECONDS)
+    except (NoAnswerError, RuntimeError) as error:
+        raise SemcoError(
+            f"what listens at {place.address}:{place.port} is no process of this run: choose another MASTER_PORT"
+        ) from error
+
+
 def _store(place: Place, *, is_master: bool) -> dist.Store:
-    return dist.TCPStore(place.address, place.port, is_master=is_master, wait_for_workers=False)
+    store = dist.TCPStore(
+        place.address,
+        place.port,
+        is_master=is_master,
+        wait_for_workers=False,
+        timeout=timedelta(seconds=_ANSWER_SECONDS / 3),
+    )
+    # Once they have met, the first to need a figure waits for the others as long as any call of theirs may take.
+    store.set_timeout(LONGEST_CALL)
+    return store
 
 
 def _absent(place: Place, what: str) -> SemcoError:

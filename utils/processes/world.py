@@ -1,7 +1,6 @@
 """The processes of a run: one by default, one per GPU when several are visible or under torchrun."""
 
 import contextlib
-import datetime
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from utils.errors import SemcoError
-from utils.processes.meeting import meet, read_place
+from utils.processes.meeting import LONGEST_CALL, meet, read_place
 from utils.stopping import Stopped
 
 # Several processes must stop after the same step. Agreeing on it makes them wait for each other, so they do it this often;
@@ -20,8 +19,6 @@ from utils.stopping import Stopped
 STEPS_BETWEEN_AGREEMENTS = 20
 # Seconds between two looks whether the others are there. Python hears of signals only between calls into torch.
 _PAUSE = 0.02
-# The others wait for as long as the main process decodes a large dataset.
-_LONGEST_CALL = datetime.timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def join_world(device: str, *, parallel: bool) -> World:
         torch.cuda.set_device(own)
     dist.init_process_group(
         "nccl" if kind == "cuda" else "gloo",
-        store=meet(place), rank=place.rank, world_size=place.size, timeout=_LONGEST_CALL,
+        store=meet(place), rank=place.rank, world_size=place.size, timeout=LONGEST_CALL,
         device_id=own if kind == "cuda" else None,
     )  # fmt: skip
     return World(rank=place.rank, size=place.size, device=own)

@@ -64,6 +64,31 @@ def test_no_orphans(tmp_path, picture):
     assert not any(map(_is_alive, children))
 
 
+def test_a_process_that_cannot_be_started_is_named(monkeypatch, picture):
+    def refuse(*_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.popen_spawn_posix.Popen._launch", refuse)
+    with pytest.raises(SemcoError, match=r"cannot start processes .*unavailable\): lower --num-workers-per-gpu"):
+        list(decode_all([picture] * 300, 32, workers=2, worth_processes=1))
+
+
+def test_what_waits_is_dropped_when_nobody_wants_it(monkeypatch, picture):
+    """As after a signal."""
+    waiting, submit = [], decode_pool._submit
+
+    def submit_and_keep(*arguments):
+        waiting.append(submit(*arguments))
+        return waiting[-1]
+
+    monkeypatch.setattr(decode_pool, "_submit", submit_and_keep)
+    chunks = decode_all([picture] * 128 * 100, 64, workers=2, worth_processes=1)
+    next(chunks)
+    chunks.close()
+    assert any(future.cancelled() for future in waiting)
+    assert all(future.done() for future in waiting)
+
+
 def _die(_):
     os.kill(os.getpid(), signal.SIGKILL)
 

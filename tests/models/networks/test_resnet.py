@@ -24,12 +24,36 @@ def test_weights_from_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("error", [urllib.error.URLError("unreachable"), RuntimeError("invalid hash value")])
-def test_no_network(monkeypatch, error):
+def test_no_network(monkeypatch, tmp_path, error):
     def fail(*_, **__):
         raise error
 
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(resnet.ResNet18_Weights, "get_state_dict", fail)
     with pytest.raises(SemcoError, match=r"--imgnet-weights FILE .*--no-imgnet-pretrained"):
+        _build()
+
+
+@pytest.fixture
+def cached(monkeypatch, tmp_path):
+    """Where torch's cache keeps the weights of ResNet-18."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
+
+
+def test_weights_from_the_cache(cached):
+    source = torchvision.models.resnet18(weights=None)
+    torch.save(source.state_dict(), cached)
+    assert torch.equal(_build().backbone.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_download_that_was_cut_short(cached, share):
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), cached)
+    content = cached.read_bytes()
+    cached.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(SemcoError, match=r"resnet18-f37072fd.pth .*delete that file, and it is downloaded again"):
         _build()
 
 

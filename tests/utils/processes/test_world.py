@@ -1,12 +1,19 @@
 """Several processes train one network: what is equal in all of them, what one of them writes, how they end together."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 import run_semco
+from tests.support.project import ROOT
 from tests.support.run_equality import assert_equal_runs, records_without_times
 from tests.support.several_processes import PROGRAM, launched, together, watched
 from tests.support.tiny_runs import flags_for
@@ -161,3 +168,45 @@ def test_torchrun_and_no_parallel_contradict_each_other(monkeypatch):
         monkeypatch.setenv(name, str(value))
     with pytest.raises(SemcoError, match="--no-parallel under torchrun with 2 processes"):
         join_world("cpu", parallel=False)
+
+
+_JOIN = """
+import sys
+from utils.errors import run_program
+from utils.processes import meeting
+from utils.processes.world import join_world
+meeting._ANSWER_SECONDS = float(sys.argv[1])
+def join():
+    print("joining", flush=True)
+    join_world("cpu", parallel=True).__enter__()
+sys.exit(run_program(join))
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "number", "words"),
+    [
+        ("1", None, "is no process of this run: choose another MASTER_PORT"),
+        ("60", signal.SIGTERM, "stopped by SIGTERM"),
+    ],
+)
+def test_a_program_that_listens_and_never_answers(seconds, number, words):
+    """torch itself would wait for it for ever, deaf to everything but SIGKILL."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        place = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+        place["MASTER_PORT"] = str(stranger.getsockname()[1])
+        with subprocess.Popen(
+            [sys.executable, "-c", _JOIN, seconds], env={**os.environ, "PYTHONPATH": str(ROOT), **place},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            try:
+                assert process.stdout.readline() == "joining\n"
+                if number:
+                    time.sleep(0.5)  # until it waits for the answer
+                    process.send_signal(number)
+                _, errors = process.communicate(timeout=60)
+            finally:
+                process.kill()
+    assert process.returncode == (128 + number if number else 2)
+    assert words in errors
+    assert errors.count("\n") == 1
