@@ -66,7 +66,7 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
         trainer.tally.load_state_dict(state["tally"])
         trainer.history = History.from_state(state)
         _restore_rng(state["rng"], trainer.device)
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SemcoError(
             f"the checkpoint does not fit this run ({reason}): use one that this run has written"

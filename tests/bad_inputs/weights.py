@@ -8,11 +8,13 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from models.networks.two_head import build_model
 from tests.bad_inputs.case import BadInput, with_flags
 from tests.bad_inputs.pickles import EXECUTING, GROWING, Calls
+from tests.support.safe_tensors import encode
 
 _START = ("--use-pretrained", "--checkpoint-path")
 _IMAGENET = ("--model-backbone", "resnet18", "--imgnet-weights")
@@ -77,7 +79,26 @@ def _quantised(value: torch.Tensor) -> torch.Tensor:
         return torch.quantize_per_tensor(value, 0.1, 0, torch.qint8)
 
 
+def _piped() -> Sequence[str]:
+    os.mkfifo("w.pth")
+    return [*_START, "w.pth"]
+
+
 CASES = [
+    BadInput("weights: a pipe", ("w.pth", "is a pipe"), _piped),
+    *(
+        _weights(f"hang or crash a reader: {name}", _zipped(content), "a key in it")
+        for name, content in GROWING.items()
+        if name.startswith("key that holds")
+    ),
+    _weights(
+        "needs a class", lambda: _saved({"model": _network(), "best": np.float64(1)}), "scalar; save it again with"
+    ),
+    _weights(
+        "safetensors that lie",
+        encode({"w": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}, bytes(4)),
+        "cut short",
+    ),
     with_flags("weights: missing", [*_START, "gone.pth"], "gone.pth", "does not exist"),
     with_flags("weights: a folder", [*_START, "data"], "data"),
     _weights("nothing", b"", "damaged"),

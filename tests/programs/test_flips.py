@@ -1,19 +1,24 @@
 """Bits that flip in a checkpoint: a run resumes from the one before it, or to the same bits, and never with a traceback."""
 
+import logging
 import random
 import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
+from tests.support.run_equality import assert_same_bits
 from tests.support.tiny_runs import equal, flags_for, train, weights
 from utils.errors import SemcoError
 from utils.flags.parse import parse_config
-from utils.processes.world import World
+from utils.run.checkpoint import load_checkpoint
 from utils.run.resume import Resume
 
-ALONE = World.alone(torch.device("cpu"))
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch):
+    logger = logging.getLogger("semco")
+    monkeypatch.setattr(logger, "propagate", logger.propagate)
 
 
 def _flip(data: bytes, draws: random.Random) -> bytes:
@@ -23,39 +28,40 @@ def _flip(data: bytes, draws: random.Random) -> bytes:
     return bytes(changed)
 
 
-def _check_flips(root: Path, output: Path, *, count: int, seed: int) -> tuple[int, int]:
+def _check_flips(root: Path, output: Path, *, count: int, seed: int, caplog) -> tuple[int, int]:
     """Flip bits of last.pth `count` times; returns how often the one before it was taken, and how often it was intact."""
     folder = train(root, output)
+    logging.getLogger("semco").propagate = True  # which the program switches off
     config = parse_config(flags_for(root, output, "--resume", "auto"))
-    fine, before = weights(folder), (folder / "previous.pth").read_bytes()
-    whole = (folder / "last.pth").read_bytes()
+    contents = {name: load_checkpoint(folder / name) for name in ("last.pth", "previous.pth")}
+    whole, before = ((folder / name).read_bytes() for name in contents)
     draws, fell_back = random.Random(seed), 0
     for _ in range(count):
         (folder / "last.pth").write_bytes(_flip(whole, draws))
-        candidates = Resume(config)._candidates
-        assert len(candidates) == 1  # peeking finds one of the two
-        path = candidates[0][0]
-        found = Resume(config)._read_intact(path)
+        caplog.clear()
+        resume = Resume(config)
+        assert len(resume._candidates) == 1  # peeking finds one of the two
+        found = resume._open(resume._candidates[0][0], locks=True)
         assert found is not None
-        fell_back += found[0].name == "previous.pth"
-        if found[0].name == "last.pth":
-            assert equal(
-                {f"{part}.{name}": value for part in ("model", "ema") for name, value in found[1][part].items()}, fine
-            )
+        found.lock.release()
+        if found.path.name == "previous.pth":
+            fell_back += 1
+            assert "last.pth is damaged" in caplog.text or "last.pth is not the state of a run" in caplog.text
+        assert_same_bits(found.content, contents[found.path.name], found.path.name)
         assert (folder / "previous.pth").read_bytes() == before
     (folder / "last.pth").write_bytes(whole)
     return fell_back, count - fell_back
 
 
-def test_a_few_flips(tiny_dataset, tmp_path):
-    fell_back, intact = _check_flips(tiny_dataset, tmp_path, count=60, seed=1)
+def test_a_few_flips(tiny_dataset, tmp_path, caplog):
+    fell_back, intact = _check_flips(tiny_dataset, tmp_path, count=60, seed=1, caplog=caplog)
     assert fell_back > 50
     assert fell_back + intact == 60
 
 
 @pytest.mark.slow
-def test_a_thousand_flips(tiny_dataset, tmp_path):
-    fell_back, _ = _check_flips(tiny_dataset, tmp_path, count=1000, seed=2)
+def test_a_thousand_flips(tiny_dataset, tmp_path, caplog):
+    fell_back, _ = _check_flips(tiny_dataset, tmp_path, count=1000, seed=2, caplog=caplog)
     assert fell_back > 900
 
 

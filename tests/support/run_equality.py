@@ -24,22 +24,23 @@ def assert_equal_runs(one: Path, two: Path) -> None:
         assert (one / name).read_text() == (two / name).read_text(), name
     assert records_without_times(one) == records_without_times(two)
     for name in ("last.pth", "best.pth"):
-        _assert_same_bits(*(load_checkpoint(folder / name) for folder in (one, two)), name)
+        assert_same_bits(*(load_checkpoint(folder / name) for folder in (one, two)), name)
     assert _events_without_times(one) == _events_without_times(two)
     assert not list(two.glob(".*.part"))
 
 
-def _assert_same_bits(one: Any, two: Any, name: str) -> None:
+def assert_same_bits(one: Any, two: Any, name: str) -> None:
+    """Compare two contents of checkpoints, at every depth, but for times and flags."""
     if isinstance(one, torch.Tensor):
         assert torch.equal(one, two), name
     elif isinstance(one, dict):
         assert set(one) == set(two), name
         for key in set(one) - TIMES - {"config"}:  # flags such as --resume differ
-            _assert_same_bits(one[key], two[key], f"{name}/{key}")
+            assert_same_bits(one[key], two[key], f"{name}/{key}")
     elif isinstance(one, list):
         assert len(one) == len(two), name
         for place, pair in enumerate(zip(one, two, strict=True)):
-            _assert_same_bits(*pair, f"{name}/{place}")
+            assert_same_bits(*pair, f"{name}/{place}")
     else:
         assert one == two, name
 

@@ -58,6 +58,8 @@ def check_archive(path: Path, *, all_entries: bool) -> None:
 
 def _check_entries(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], *, size: int) -> str:
     """Check the list of entries; return the folder that all of them are in."""
+    if not entries:
+        raise DamagedArchiveError("it is empty")
     names = Counter(entry.filename.lower() for entry in entries)
     name, count = names.most_common(1)[0]
     if count > 1:

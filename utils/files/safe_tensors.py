@@ -27,11 +27,15 @@ _DTYPES = {
 }
 
 
+class DamagedTensorsError(Exception):
+    """What is wrong with a file; the end of a sentence."""
+
+
 def read_safe_tensors(path: Path) -> dict[str, Tensor]:
     """Read all tensors of a safetensors file onto the CPU.
 
     Raises:
-        ValueError: it is damaged or holds numbers of another kind; the message is the end of a sentence.
+        DamagedTensorsError: it is damaged or holds numbers of another kind.
         SemcoError: it is no regular file.
         OSError: it cannot be read.
     """
@@ -40,20 +44,20 @@ def read_safe_tensors(path: Path) -> dict[str, Tensor]:
         file.readinto(content)
     start = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     if not _LENGTH_BYTES < start <= min(len(content), _LONGEST_HEADER):
-        raise ValueError("its header is longer than the file")
+        raise DamagedTensorsError("its header is longer than the file")
     try:
         header = json.loads(content[_LENGTH_BYTES:start])
     except (ValueError, RecursionError) as error:
-        raise ValueError("its header is no JSON") from error
+        raise DamagedTensorsError("its header is no JSON") from error
     if not isinstance(header, dict):
-        raise ValueError("its header is no table")
+        raise DamagedTensorsError("its header is no table")
     return {name: _read(content, start, name, entry) for name, entry in header.items() if name != "__metadata__"}
 
 
 def _read(content: bytearray, start: int, name: str, entry: Any) -> Tensor:
     dtype, shape, (begin, end) = _check(entry, name)
     if start + end > len(content) or math.prod(shape) * dtype.itemsize != end - begin:
-        raise ValueError(f"{name[:100]} is cut short or of another shape")
+        raise DamagedTensorsError(f"{name[:100]} is cut short or of another shape")
     if begin == end:
         return torch.empty(shape, dtype=dtype)
     raw = torch.frombuffer(content, dtype=torch.uint8, count=end - begin, offset=start + begin)
@@ -64,12 +68,12 @@ def _read(content: bytearray, start: int, name: str, entry: Any) -> Tensor:
 def _check(entry: Any, name: str) -> tuple[torch.dtype, list[int], list[int]]:
     fields = [entry.get(field) for field in ("dtype", "shape", "data_offsets")] if isinstance(entry, dict) else [None]
     if isinstance(fields[0], str) and fields[0] not in _DTYPES:
-        raise ValueError(f"{name[:100]} is of type {fields[0][:20]}, expected one of {', '.join(_DTYPES)}")
+        raise DamagedTensorsError(f"{name[:100]} is of type {fields[0][:20]}, expected one of {', '.join(_DTYPES)}")
     if not isinstance(fields[0], str) or not all(map(_is_list_of_sizes, fields[1:])):
-        raise ValueError(f"{name[:100]} has no type, shape and place")
+        raise DamagedTensorsError(f"{name[:100]} has no type, shape and place")
     dtype, shape, place = fields
     if len(place) != 2 or place[0] > place[1] or len(shape) > 16:
-        raise ValueError(f"{name[:100]} has no type, shape and place")
+        raise DamagedTensorsError(f"{name[:100]} has no type, shape and place")
     return _DTYPES[dtype], shape, place
 
 

@@ -16,7 +16,7 @@ from utils.errors import SemcoError
 from utils.files.archive import HASHING, SIGNATURE, DamagedArchiveError, check_archive
 from utils.files.opcodes import UnfitPickleError, walk_pickle
 from utils.files.regular import check_regular, open_regular
-from utils.files.safe_tensors import SUFFIX, read_safe_tensors
+from utils.files.safe_tensors import SUFFIX, DamagedTensorsError, read_safe_tensors
 
 # Before zip archives, torch wrote: a magic number, the protocol, facts on the machine, the content, the storages' names.
 _PICKLES_OF_OLD_FORMAT = 5
@@ -54,10 +54,11 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> Any:
         raise SemcoError(f"{what} {path} cannot be read ({error.strerror or error}): {remedy}") from error
     except (UnfitPickleError, DamagedArchiveError) as error:
         raise SemcoError(f"{what} {path} is damaged or holds more than tensors ({error}): {remedy}") from error
+    except DamagedTensorsError as error:
+        raise SemcoError(f"{what} {path} is damaged ({error}): {remedy}") from error
     # A damaged file makes torch's reader fail in nearly any way; none of them is a bug of this program.
     except Exception as error:
-        reason = str(error) if type(error) is ValueError and head.endswith(b"{") else type(error).__name__
-        raise SemcoError(f"{what} {path} is damaged ({reason}): {remedy}") from error
+        raise SemcoError(f"{what} {path} is damaged ({type(error).__name__}): {remedy}") from error
 
 
 def load_plain(path: Path, *, mapped: bool = False) -> Any:

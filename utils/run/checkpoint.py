@@ -57,8 +57,8 @@ def load_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
         mapped: read everything but the tensors, quickly; they stay in the file, and their bits are not checked.
 
     Raises:
-        DamagedError: no intact checkpoint.
-        SemcoError: missing, from elsewhere, or holding more than plain data.
+        DamagedError: no intact checkpoint, or one that holds more than plain data.
+        SemcoError: missing, or from elsewhere.
     """
     # Not Path.exists, which raises where the folder may not be read.
     if not os.path.lexists(path):
@@ -68,7 +68,7 @@ def load_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
         check_archive(path, all_entries=not mapped)
         content = load_plain(path, mapped=mapped)
     except pickle.UnpicklingError as error:
-        raise SemcoError(f"checkpoint {path} {needs_more(error)}: use one that you trust") from error
+        raise DamagedError(f"checkpoint {path} {needs_more(error)}: use one that you trust") from error
     except (DamagedArchiveError, UnfitPickleError) as error:
         raise DamagedError(f"checkpoint {path} is damaged ({error}): use another one") from error
     # A damaged file makes its readers fail in nearly any way; none of them is a bug of this program.

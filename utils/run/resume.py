@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import SemcoError
-from utils.files.lock import FolderLock
+from utils.files.lock import FolderLock, InUseError
 from utils.flags.config import Config, flag_of
 from utils.processes.world import World
-from utils.run.checkpoint import DamagedError, checkpoints_in, fallbacks, newest_of, read_first
+from utils.run.checkpoint import checkpoints_in, fallbacks, newest_of, read_first
 from utils.run.schema import ALWAYS_COMPARED
 from utils.schedule import cosine_learning_rate
 from utils.seeding import resolve_seed
@@ -103,32 +103,42 @@ class Resume:
         return point
 
     def _choose(self, identity: Mapping[str, Any], *, locks: bool) -> InterruptedRun | None:
-        here = {"seed": identity["seed"], **identity["fingerprints"]}
         for path, content in self._candidates:
-            there = {"seed": content["seed"], **content["fingerprints"]}
-            # A version that did not know a fingerprint yet cannot have recorded it.
-            unknown = [name for name in here if name not in there and name not in ALWAYS_COMPARED]
-            if differing := [
-                name for name in {**here, **there} if here.get(name) != there.get(name) and name not in unknown
-            ]:
-                text = f"checkpoint {path} is of other data, in which differ: {', '.join(differing).replace('_', ' ')}"
+            differing, unknown = _compare(identity, content)
+            if differing:
+                text = f"checkpoint {path} is of other data, in which differ: {_listed(differing)}"
                 if self._config.resume != AUTO:
                     raise SemcoError(f"{text}; name the same data, splits and word vectors, or start a new run")
                 LOGGER.warning("%s; it is left alone", text)
                 continue
-            with contextlib.ExitStack() as unless_found:
+            if (found := self._open(path, locks=locks)) is not None:
+                if unknown:
+                    LOGGER.warning(
+                        "checkpoint %s is of another version, so these are not compared: %s", path, _listed(unknown)
+                    )
+                return found
+        return None
+
+    def _open(self, path: Path, *, locks: bool) -> InterruptedRun | None:
+        """Lock a checkpoint's folder and read it, or the one before it if it is damaged.
+
+        None only with --resume auto: the folder cannot be locked or both are damaged, and other runs are left to try.
+        """
+        try:
+            with contextlib.ExitStack() as unless_read:
                 lock = FolderLock(path.parent) if locks else None
                 if lock:
-                    unless_found.callback(lock.release)
-                if (found := self._read_intact(path)) is not None:
-                    unless_found.pop_all()
-                    if unknown:
-                        names = ", ".join(unknown).replace("_", " ")
-                        LOGGER.warning(
-                            "checkpoint %s is of an older version, so these are not compared: %s", path, names
-                        )
-                    return InterruptedRun(*found, lock)
-        return None
+                    unless_read.callback(lock.release)
+                found = InterruptedRun(*read_first(fallbacks(path), mapped=False), lock)
+                unless_read.pop_all()
+                return found
+        except InUseError:
+            raise
+        except SemcoError as error:
+            if self._config.resume != AUTO:
+                raise
+            LOGGER.warning("%s", error)
+            return None
 
     def _search(self) -> list[tuple[Path, dict[str, Any]]]:
         """Look through the run folders of this dataset; one that cannot be read is warned about and left alone."""
@@ -183,16 +193,6 @@ class Resume:
             if name not in free and here.get(name) != there[name]
         ]
 
-    def _read_intact(self, path: Path) -> tuple[Path, dict[str, Any]] | None:
-        """Read a checkpoint, or the one before it if it is damaged; None if only other runs are left to try."""
-        try:
-            return read_first(fallbacks(path), mapped=False)
-        except DamagedError as error:
-            if self._config.resume != AUTO:
-                raise
-            LOGGER.warning("%s", error)
-            return None
-
     def _report(self, path: Path, content: dict[str, Any]) -> None:
         config, epoch, steps = self._config, content["epoch"], content["steps"]
         LOGGER.info("resuming from %s: %d epochs and %d steps are done", path, epoch, steps)
@@ -207,3 +207,17 @@ class Resume:
                 "that of neither schedule",
                 config.n_epoches, before, old, new, step,
             )  # fmt: skip
+
+
+def _compare(identity: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the names of fingerprints that differ, and of those that only one of the two versions records."""
+    here = {"seed": identity["seed"], **identity["fingerprints"]}
+    there = {"seed": content["seed"], **content["fingerprints"]}
+    unknown = [name for name in {**here, **there} if (name in here) != (name in there) and name not in ALWAYS_COMPARED]
+    names = [name for name in {**here, **there} if name not in unknown]
+    return [name for name in names if here.get(name) != there.get(name)], unknown
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" (and {len(names) - 10} more)" if len(names) > 10 else ""
+    return ", ".join(names[:10]).replace("_", " ") + more

@@ -16,10 +16,13 @@ _RECORDED = ("epoch", "loss", "valid_loss", *ACCURACIES)
 _NUMBER_FORMATS = ("float32", "bfloat16", "float16", "apex O1")
 _NAME = re.compile(r"[A-Za-z0-9_./ -]{1,100}")
 _TALLY = ("sums", "step", "broken", "first_broken", "first_broken_parts")
+# The least value of each count.
+_COUNTS = {"step": 0, "broken": 0, "first_broken": -1}
 # The figures of the first broken step: these may be anything.
 _MAY_BE_BROKEN = ("first_broken_parts",)
 # Larger counts are not exact in floating point, and no run has them.
 _LARGEST_COUNT, _LARGEST_NUMBER, _LONGEST_TEXT, _DEEPEST = 2**53, 1e300, 100_000, 8
+_LARGEST_SCALE = 2.0**100
 
 
 class _FaultError(Exception):
@@ -36,7 +39,7 @@ def find_fault(content: dict[str, Any], *, looks_at_numbers: bool) -> str | None
         _check_identity(content)
         _check_progress(content)
         _check_history(content)
-        _check_plain(content.get("precision"), "precision")
+        _check_scales(content.get("precision"))
         for part in ("model", "ema"):
             _check_tensors(_table(content, part), part, looks_at_numbers=looks_at_numbers)
         _check_momenta(_table(content, "optimizer"), looks_at_numbers=looks_at_numbers)
@@ -125,12 +128,9 @@ def _check_progress(content: dict[str, Any]) -> None:
 
 
 def _shown(value: object) -> str:
-    return repr(value)[:30] if isinstance(value, (int, float, str)) and abs_digits(value) else type(value).__name__
-
-
-def abs_digits(value: object) -> bool:
-    """Say whether a value is short enough to be spelt out: Python refuses to write integers of thousands of digits."""
-    return not isinstance(value, int) or abs(value) < 10**30
+    # Python refuses to write integers of thousands of digits.
+    is_short = isinstance(value, (float, str)) or (isinstance(value, int) and abs(value) < 10**30)
+    return repr(value)[:30] if is_short else type(value).__name__
 
 
 def _check_history(content: dict[str, Any]) -> None:
@@ -142,7 +142,7 @@ def _check_history(content: dict[str, Any]) -> None:
         wrong = [name for name, value in row.items() if not _is_number(value)]
         wrong += [name for name in _RECORDED if name not in row]
         _need(not wrong, f"record {place} of history has no number for {', '.join(wrong[:10])}")
-        _need(row["epoch"] == place, f"record {place} of history is of another epoch")
+        _need(type(row["epoch"]) is int and row["epoch"] == place, f"record {place} of history is of another epoch")
 
 
 def _check_tensors(tensors: dict[Any, Any], where: str, *, looks_at_numbers: bool) -> None:
@@ -172,16 +172,30 @@ def _check_momenta(states: dict[Any, Any], *, looks_at_numbers: bool) -> None:
         _check_plain({name: value for name, value in state.items() if name not in tensors}, "optimizer")
 
 
+def _check_scales(value: object, depth: int = 0) -> None:
+    """Check the state of float16's loss scale, plain numbers under names: GradScaler and apex load whatever they get."""
+    if depth < 3 and type(value) is dict:
+        _need(all(map(_is_name, value)), "precision has odd names")
+        for inner in value.values():
+            _check_scales(inner, depth + 1)
+    else:
+        fits = _is_number(value) and 0 <= value <= _LARGEST_SCALE
+        _need(fits or value is None or isinstance(value, bool), "precision is no table of numbers")
+
+
 def _check_tally(tally: dict[Any, Any], *, looks_at_numbers: bool) -> None:
     _need(all(isinstance(tally.get(name), Tensor) for name in _TALLY), "tally lacks a sum")
     tensors = {name: tally[name] for name in _TALLY}
     for name in _MAY_BE_BROKEN:
         _check_tensors({name: tensors.pop(name)}, "tally", looks_at_numbers=False)
     _check_tensors(tensors, "tally", looks_at_numbers=looks_at_numbers)
+    # Loaded in place, a single number would spread over all sums.
+    parts = tally["first_broken_parts"]
+    fits = parts.ndim == 1 and tally["sums"].shape == (len(parts) + 1,)
+    _need(fits and all(tally[name].ndim == 0 for name in _COUNTS), "tally: sums have another shape")
     if looks_at_numbers:
-        for name, least in (("step", 0), ("broken", 0), ("first_broken", -1)):
-            value = tensors[name]
-            _need(value.ndim == 0 and least <= value.item() <= _LARGEST_COUNT, f"tally: {name} is out of range")
+        for name, least in _COUNTS.items():
+            _need(least <= tally[name].item() <= _LARGEST_COUNT, f"tally: {name} is out of range")
 
 
 def _check_generators(states: dict[Any, Any]) -> None:

@@ -9,12 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.bad_inputs.pickles import Calls
+from tests.bad_inputs.pickles import GROWING, Calls
 from tests.support.checkpoints import run_content
 from tests.support.project import ROOT
 from utils.errors import SemcoError
@@ -178,3 +179,29 @@ def test_only_the_last_has_a_stand_in(tmp_path):
     (tmp_path / "best.pth").write_bytes(b"half")
     with pytest.raises(DamagedError, match=r"best\.pth"):
         read_first(fallbacks(tmp_path / "best.pth"))
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("name", [name for name in GROWING if name.startswith(("key", "member", "integers", "value"))])
+def test_pickles_that_hang_or_crash_a_reader(tmp_path, name, mapped):
+    """Both when it is read and when it is only peeked into."""
+    path = tmp_path / "last.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, content in (("data.pkl", GROWING[name]), ("byteorder", b"little"), ("version", b"3\n")):
+            archive.writestr(f"archive/{entry}", content)
+    with pytest.raises(DamagedError, match=r"last\.pth is damaged"):
+        load_checkpoint(path, mapped=mapped)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "last.pth")
+    with pytest.raises(SemcoError, match=r"last\.pth is a pipe"):
+        load_checkpoint(tmp_path / "last.pth")
+
+
+def test_a_changed_bit_of_the_pickle_is_noticed_in_a_glance(tmp_path):
+    path = tmp_path / "last.pth"
+    save_checkpoint(path, {"step": 7, "words": "unmistakable"})
+    path.write_bytes(path.read_bytes().replace(b"unmistakable", b"unmistakablf", 1))
+    with pytest.raises(DamagedError, match=r"last\.pth is damaged"):
+        load_checkpoint(path, mapped=True)

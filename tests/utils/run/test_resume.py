@@ -217,3 +217,59 @@ def test_processes_that_see_different_disks(parse):
     resume = Resume(config)
     with pytest.raises(SemcoError, match="see different checkpoints"):
         resume.choose(_identity(resume, config), world=other)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "unreadable", "text"])
+def test_one_bad_folder_does_not_stop_auto(parse, tmp_path, caplog, kind):
+    """The furthest run cannot be used, whatever is wrong with its folder; the next one can."""
+    config = parse("--resume", "auto")
+    bad, good = _run(config, "bad", epoch=5), _run(config, "good", epoch=1)
+    if kind == "link":  # where the lock should be
+        (tmp_path / "victim").write_text("kept")
+        (bad / ".lock").symlink_to(tmp_path / "victim")
+    elif kind == "pipe":  # in place of the checkpoint that stands in for a damaged one
+        _damage(bad / "last.pth")
+        (bad / "previous.pth").unlink()
+        os.mkfifo(bad / "previous.pth")
+    elif kind == "unreadable":
+        for name in ("last.pth", "previous.pth"):
+            (bad / name).unlink()
+            (bad / name).symlink_to(bad / name)  # a link to itself
+    else:
+        for name in ("last.pth", "previous.pth"):
+            (bad / name).write_text("text")
+    found = _choose(config)
+    found.lock.release()
+    assert found.folder == good
+    assert "bad" in caplog.text
+    if kind == "link":
+        assert (tmp_path / "victim").read_text() == "kept"
+        with pytest.raises(SemcoError, match=r"\.lock is a link"):
+            _choose(parse("--resume", str(bad)))
+
+
+def test_fingerprints_that_only_one_version_records_are_not_compared(parse, caplog):
+    config = parse("--resume", "auto")
+    content = _content(config)
+    fingerprints = {**content["fingerprints"], "of_the_future": "x"}
+    del fingerprints["labelled_images"]
+    folder = _run(config, "run", changes={"fingerprints": fingerprints})
+    found = _choose(config)
+    found.lock.release()
+    assert found.folder == folder
+    (line,) = [record.message for record in caplog.records if "are not compared" in record.message]
+    assert "labelled images, of the future" in line
+    with pytest.raises(SemcoError, match="in which differ: training set;"):
+        _choose(parse("--resume", str(folder)), training_set="other")
+
+
+def test_many_differences_are_counted(parse):
+    folder = _run(
+        parse(), "run", changes={"fingerprints": {**_identity_facts(), **{f"fact_{n}": n for n in range(15)}}}
+    )
+    with pytest.raises(SemcoError, match=r"fact 9 \(and 5 more\); name the same"):
+        _choose(parse("--resume", str(folder)), **{f"fact_{n}": -1 for n in range(15)})
+
+
+def _identity_facts():
+    return {"training_set": "abc", "labelled_images": 4, "class_names": ["cat", "dog"], "label_vectors": "def"}

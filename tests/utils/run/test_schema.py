@@ -28,6 +28,18 @@ def test_a_run_s_own_content_is_fine():
     assert find_fault({**run_content(), "inference": {"anything": torch.zeros(3)}}, looks_at_numbers=True) is None
 
 
+def test_the_state_of_a_loss_scale_is_fine():
+    scale = {
+        "scale": 65536.0,
+        "growth_factor": 2.0,
+        "backoff_factor": 0.5,
+        "growth_interval": 2000,
+        "_growth_tracker": 0,
+    }
+    for precision in (scale, {"loss_scaler0": {"loss_scale": 65536.0, "unskipped": 3}}, {}, None):
+        assert find_fault({**run_content(), "precision": precision}, looks_at_numbers=True) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -55,6 +67,13 @@ def test_a_run_s_own_content_is_fine():
         ({"model": _planted()}, "attributes"),
         ({"optimizer": {0: {"momentum_buffer": torch.full((3,), NAN)}}}, "optimizer"), ({"optimizer": {"a": {}}}, "odd names"),
         ({"optimizer": {0: {"momentum_buffer": _overlapping()}}}, "overlap"), ({"tally": {}}, "tally lacks"),
+        ({"tally": {**run_content()["tally"], "sums": torch.zeros(1)}}, "another shape"),
+        ({"tally": {**run_content()["tally"], "step": torch.tensor([5])}}, "another shape"),
+        ({"tally": {**run_content()["tally"], "step": torch.tensor(-5)}}, "step is out of range"),
+        ({"precision": {"scale": "text"}}, "precision"), ({"precision": {"scale": 1e99}}, "precision"),
+        ({"precision": {"scale": [1.0]}}, "precision"), ({"precision": {"a": {"b": {"c": {}}}}}, "precision"),
+        ({"history": [{**record(1), "epoch": 1.0}, record(2)]}, "another epoch"),
+        ({"fingerprints": {**run_content()["fingerprints"], "x": "\ud800"}}, "odd text"),
         ({"rng": {}}, "rng lacks"), ({"rng": {"cpu": torch.zeros(3)}}, "rng"),
     ],
 )  # fmt: skip
