@@ -27,9 +27,13 @@ def read_schema(path: Path) -> pa.Schema:
     """
     with _reading(path):
         if path.suffix == ".parquet":
-            return pq.read_schema(path)
-        with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
-            return stream.schema
+            schema = pq.read_schema(path)
+        else:
+            with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+                schema = stream.schema
+        # Names are decoded when they are asked for: those that are not in UTF-8 are to be found here.
+        _ = [(field.name, str(field.type)) for field in schema]
+        return schema
 
 
 def read_rows(path: Path, columns: Columns) -> Iterator[tuple[pa.Buffer | None, object]]:
@@ -70,32 +74,30 @@ def _batches(path: Path, columns: Columns) -> Iterator[pa.RecordBatch]:
 def _parquet_batches(path: Path, columns: Columns) -> Iterator[pa.RecordBatch]:
     # Without pre-buffering, pages are read and decoded as they are needed, not a row group at once.
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:
-        _check_sizes(file.metadata, path)
-        for group in range(file.metadata.num_row_groups):
-            rows, size = _group_size(file.metadata.row_group(group), columns)
+        for group, (rows, size) in enumerate(_group_sizes(file.metadata, path)):
             batch_size = max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(size, 1)))
             yield from file.iter_batches(batch_size, row_groups=[group], columns=columns.projection, use_threads=False)
 
 
-def _check_sizes(metadata: pq.FileMetaData, path: Path) -> None:
-    if not 0 <= metadata.num_rows <= MOST_IMAGES:
-        raise SemcoError(f"{path} announces {metadata.num_rows:,} rows, expected at most {MOST_IMAGES:,} images")
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            packed, size = column.total_compressed_size, column.total_uncompressed_size
-            if min(packed, size) < 0 or size > max(_LARGEST_RATIO * packed, _SMALL) or packed > path.stat().st_size:
-                raise SemcoError(
-                    f"{path}: the column {column.path_in_schema!r} announces {size:,} bytes packed into {packed:,}, "
-                    "which no images are: fetch the file again"
-                )
+def _group_sizes(metadata: pq.FileMetaData, path: Path) -> list[tuple[int, int]]:
+    """Return each row group's number of rows and bytes when unpacked.
 
+    The sizes of its columns are not asked for: of damaged ones, pyarrow ends the process without an exception.
 
-def _group_size(group: pq.RowGroupMetaData, columns: Columns) -> tuple[int, int]:
-    """Return a row group's number of rows, and the bytes of its images."""
-    chunks = map(group.column, range(group.num_columns))
-    return group.num_rows, sum(
-        chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == columns.projection[0]
-    )
+    Raises:
+        SemcoError: they make no sense.
+    """
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    sizes = [(group.num_rows, group.total_byte_size) for group in groups]
+    rows = sum(count for count, _ in sizes)
+    if rows > MOST_IMAGES or any(count < 0 for count, _ in sizes):
+        raise SemcoError(f"{path} announces {rows:,} rows, expected at most {MOST_IMAGES:,} images")
+    packed, unpacked = path.stat().st_size, sum(size for _, size in sizes)
+    if unpacked > max(_LARGEST_RATIO * packed, _SMALL) or any(size < 0 for _, size in sizes):
+        raise SemcoError(
+            f"{path} announces {unpacked:,} bytes packed into {packed:,}, which no images are: fetch the file again"
+        )
+    return sizes
 
 
 def _arrow_batches(path: Path, columns: Columns) -> Iterator[pa.RecordBatch]:

@@ -1,6 +1,7 @@
 """From the samples of shards, an image and a label each, to what a dataset folder is made of."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from utils.progress import Progress
 
 # The whole of ImageNet has 14 million. Beyond this a file is not what it seems.
 MOST_IMAGES = 50_000_000
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,21 @@ class ClassNames:
         Raises:
             SemcoError: it is neither a number with a name nor a text, or it is not in the list of classes.
         """
-        if label is None or label == "":
+        if isinstance(label, str):
+            label = clean_class_name(label) or None
+        if label is None:
             return None
-        if isinstance(label, str) and self._of_numbers and label.lstrip("-").isdecimal() and len(label) < 20:
+        if isinstance(label, str) and self._of_numbers and _NUMBER.fullmatch(label):
             label = int(label)
         if isinstance(label, bool) or not isinstance(label, int | str):
             raise SemcoError(f"{place} has the label {repr(label)[:100]}: expected a number or a name")
         if isinstance(label, int):
             return self._number(label, place)
-        name = clean_class_name(label)
-        if self._known and name not in self._known:
+        if self._known and label not in self._known:
             raise SemcoError(
-                f"{place} has the label {name[:100]!r}, which the list of {len(self._known)} classes lacks"
+                f"{place} has the label {label[:100]!r}, which the list of {len(self._known)} classes lacks"
             )
-        return name or None
+        return label
 
     def _number(self, label: int, place: str) -> str | None:
         if label == -1:
