@@ -11,8 +11,8 @@ from typing import NoReturn
 
 # Far more than any file needs, far less than what a recursion in C could not take.
 _DEEPEST = 100
-# Integers of so many bytes, or digits, at most: a handful of them can collide.
-_WIDEST_KEY, _LONGEST_KEY = 8, 20
+# Integers of so many bytes, or characters (a sign, 19 digits, an L), at most: a handful of them can collide.
+_WIDEST_KEY, _LONGEST_KEY = 8, 21
 _PLAIN, _EMPTY_ONLY = 0, -1
 _STOP, _MEMOIZE, _BINGET, _BINPUT, _LONG_BINPUT = ord("."), 0x94, ord("h"), ord("q"), ord("r")
 

@@ -5,12 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.files.opcodes import UnfitPickleError, walk_pickle
 
-_KEYS = st.one_of(st.text(max_size=10), st.integers(-(2**60), 2**60), st.booleans())
+_KEYS = st.one_of(st.text(max_size=10), st.integers(-(2**63), 2**63 - 1), st.booleans())
 _PLAIN = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.binary(max_size=20)),
     lambda inner: st.one_of(
@@ -20,6 +20,7 @@ _PLAIN = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_PLAIN, st.integers(0, pickle.HIGHEST_PROTOCOL))
 def test_plain_data_pass(value, protocol):
     data = pickle.dumps(value, protocol=protocol)
@@ -47,7 +48,13 @@ def test_keys_are_text_or_ordinary_numbers(value):
         walk_pickle(pickle.dumps(value))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_one_of_four_ways(data):
     with contextlib.suppress(UnfitPickleError, IndexError, KeyError, ValueError):
         walk_pickle(data)
+
+
+def test_the_longest_ordinary_number_is_a_key_in_every_protocol():
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        walk_pickle(pickle.dumps({-(2**63): 1, 2**63 - 1: 2}, protocol=protocol))
