@@ -1,5 +1,7 @@
 """`study_semco.py`: every variant is trained on the same images, nothing twice, and the table compares them."""
 
+import json
+
 import pytest
 
 import study_semco
@@ -31,12 +33,30 @@ def test_a_study(tiny_dataset, tmp_path, monkeypatch, capfd):
     assert sorted(path.parent for path in tmp_path.rglob("summary.json")) == runs
 
 
+def test_a_variant_of_ones_own(tiny_dataset, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    own = ["--variants", "--also", "low=--thr 0.5 --thr-emb 0.6"]
+    arguments = _arguments(tiny_dataset, tmp_path)
+    place = arguments.index("--variants")
+    assert study_semco.main([*arguments[:place], *own, *arguments[place + 3 :]]) == 0
+    assert "1 of 1: low, seed 1: training" in capfd.readouterr().out
+    (run,) = (path.parent for path in (tmp_path / "low").rglob("summary.json"))
+    flags = json.loads((run / "config.json").read_text(encoding="utf-8"))["flags"]
+    assert (flags["thr"], flags["thr_emb"]) == (0.5, 0.6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--seeds", "1"], "put them behind --"),
         (["--seeds", "1", "--", "--muu", "3"], "did you mean --mu"),
         (["--variants", "semko", "--", "--mu", "3"], "semko"),
+        (["--also", "low", "--", "--mu", "3"], "'low' is not NAME=FLAGS"),
+        (["--also", "../low=--mu 1", "--", "--mu", "3"], "'../low=--mu 1' is not NAME=FLAGS"),
+        (["--also", "low=--thr '0.5", "--", "--mu", "3"], "No closing quotation"),
+        (["--also", "semco=--thr 0.5", "--", "--mu", "3"], "there is a variant of that name"),
+        (["--variants", "--also", "low=--thrr 0.5", "--", "--mu", "3"], "did you mean --thr"),
+        (["--variants", "--", "--mu", "3"], "no variant to train"),
         (["--seeds", "1", "--", "--mu", "3"], "--train-split-pickle is missing"),
     ],
 )
