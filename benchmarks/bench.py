@@ -18,7 +18,7 @@ _DATASET_SIZES = [1_000, 10_000, 100_000, 1_000_000]
 
 
 def sections(device: str, dtype: torch.dtype, repetitions: int) -> dict[str, Callable[[], Any]]:
-    """What is measured, by name."""
+    """Return what can be measured, by name."""
     return {
         "views": lambda: bench_views.views_per_second(repetitions=repetitions),
         "end_to_end": lambda: bench_training.end_to_end(device, dtype, repetitions=repetitions),
@@ -31,12 +31,12 @@ def sections(device: str, dtype: torch.dtype, repetitions: int) -> dict[str, Cal
 
 
 def main() -> None:
-    """Measure, print and keep the figures."""
+    """Measure; print the figures and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", metavar="SECTION", help="some sections instead of all")
+    parser.add_argument("--only", nargs="+", metavar="SECTION", help="only these sections (default: all)")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), help="number format (default: the machine's choice)"
+        "--dtype", choices=("float32", "bfloat16"), help="number format (default: chosen by the machine)"
     )
     values = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Start-up: from the program's first line to the first step, with and without a cache; and growth with the dataset's size."""
+"""Start-up: from the program's first line to the first step, with and without a cache; and how it grows with the dataset."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def startup(count: int) -> dict[str, Any]:
-    """Seconds of each phase of a start with `count` images, first without and then with a cache."""
+    """Return the seconds of each phase of a start with `count` images, first without and then with a cache."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _write_dataset(root, count)
@@ -27,7 +27,7 @@ def startup(count: int) -> dict[str, Any]:
 
 
 def index_growth(counts: list[int]) -> dict[str, Any]:
-    """Seconds and peak memory of indexing a dataset of each size and drawing an epoch, with exponents of growth."""
+    """Return seconds and peak memory of indexing a dataset of each size and drawing an epoch, with exponents of growth."""
     rows = {}
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def _exponent(rows: dict[int, dict[str, float]], counts: list[int], key: str) ->
 
 
 def _write_dataset(root: Path, count: int, *, empty: bool = False) -> None:
-    """Ten classes, `count` training images of 32 pixels (or empty files) and 100 test images."""
+    """Write ten classes: `count` training images of 32 pixels (or empty files) and 100 test images."""
     folder = root / "generated"
     (folder / "labels").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -136,7 +136,7 @@ def _index(root: Path) -> dict[str, float]:
 
 
 def _peak_bytes() -> int:
-    """The most memory that this process has had (Linux)."""
+    """Return the peak memory of this process in bytes (Linux)."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 

@@ -1,4 +1,4 @@
-"""Speed of training: against a straightforward trainer, share of each part of a step, growth, evaluation."""
+"""Speed of training: against a straightforward trainer, by part of a step, by size; speed of evaluation."""
 
 import itertools
 from collections.abc import Callable
@@ -23,10 +23,9 @@ _BLOCK = 6
 
 
 def end_to_end(device: str, dtype: torch.dtype, *, repetitions: int) -> dict[str, Any]:
-    """Training images/s of both trainers, block by block in turn, and the ceiling that the convolutions alone set.
+    """Return the training images/s of both trainers, which run in turn, and the ceiling that the convolutions alone set.
 
-    A block is an epoch of the other trainer's loader, so that its workers rest while ours computes: step by step in turn they
-    would make their batches at our cost.
+    They take turns by whole epochs of the other trainer's loader: its workers must be idle while ours computes.
     """
     rows = {}
     for name, settings in NETWORKS.items():
@@ -52,7 +51,7 @@ def _train_block(work: Workload) -> None:
 
 
 def _straightforward(work: Workload, size: int) -> StraightforwardTrainer:
-    """The other trainer, of the same network from the same weights, on the same images by the same plan."""
+    """Build the other trainer: same network, weights, images and plan."""
     trainer, store = work.trainer, work.pool.store
     kind = "wres" if hasattr(trainer.model, "model_base") else "resnet18"
     width = trainer.model.fc_classes.in_features // 64 if kind == "wres" else 2
@@ -65,7 +64,7 @@ def _straightforward(work: Workload, size: int) -> StraightforwardTrainer:
 
 
 def convolution_seconds(work: Workload, views: int, *, repetitions: int = 3) -> float:
-    """Seconds that forward and backward passes of the network's convolutions alone take on a batch of `views` images."""
+    """Time the forward and backward passes of the network's convolutions alone, on a batch of `views` images; seconds."""
     shapes: list[tuple[torch.nn.Conv2d, torch.Size]] = []
     handles = [
         module.register_forward_hook(lambda module, inputs, _: shapes.append((module, inputs[0].shape)))
@@ -94,7 +93,7 @@ def _convolution(work: Workload, module: torch.nn.Conv2d, shape: torch.Size, rep
 
 
 def shares(device: str, dtype: torch.dtype, *, steps: int) -> dict[str, float]:
-    """Share of a WRN-28-2 step spent in data, forward, loss, backward, optimiser and average."""
+    """Return the share of a WRN-28-2 step spent in data, forward, loss, backward, optimiser and average."""
     work = build_workload(device, batch=BATCH, mu=MU, steps=steps + 2, dtype=dtype)
     trainer, watch = work.trainer, Stopwatch()
     batches = iter(work.batches())
@@ -129,7 +128,7 @@ def shares(device: str, dtype: torch.dtype, *, steps: int) -> dict[str, float]:
 
 
 def growth(device: str, dtype: torch.dtype, *, repetitions: int) -> dict[str, Any]:
-    """Seconds a step against mu, B, C and D, with the exponent of growth. WRN-28-2 for C, as its cost is compared there."""
+    """Return seconds per step for several mu, B, C and D, with the exponent of growth. C is varied on WRN-28-2."""
     sweeps: dict[str, tuple[str, list[int], dict[str, Any]]] = {
         "mu (images per step: B * (1 + 2 mu))": ("mu", [1, 3, 7], {"width": 1}),
         "B": ("batch", [4, 8, 16, 32], {"width": 1}),
@@ -152,7 +151,7 @@ def growth(device: str, dtype: torch.dtype, *, repetitions: int) -> dict[str, An
 
 
 def _stepper(work: Workload) -> Callable[[], None]:
-    """A function that makes the next step."""
+    """Return a function that runs the next training step."""
     batches, steps = work.batches(), itertools.count()
 
     def step() -> None:
@@ -163,7 +162,7 @@ def _stepper(work: Workload) -> Callable[[], None]:
 
 
 def evaluation(device: str, dtype: torch.dtype, *, repetitions: int) -> dict[str, float]:
-    """Evaluation images/s of WRN-28-2 at 32 pixels."""
+    """Return the evaluation images/s of WRN-28-2 at 32 pixels."""
     work = build_workload(device, dtype=dtype)
     batches = EvaluationBatches(
         store=work.pool.store,

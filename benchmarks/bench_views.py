@@ -1,4 +1,4 @@
-"""Weak and strong views a second on one core, batched against one image at a time with Pillow."""
+"""Weak and strong views per second on one core: batched, and one image at a time with Pillow."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SIZES = {32: 448, 84: 112, 224: 28}
 
 
 def views_per_second(*, repetitions: int) -> dict[str, Any]:
-    """Views/s at several sizes; a strong view is crop, flip, RandAugment and cutout."""
+    """Return views/s at several sizes; a strong view is crop, flip, RandAugment and cutout."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

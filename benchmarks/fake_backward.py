@@ -27,8 +27,8 @@ def backward(loss: Tensor) -> None:
             if hasattr(node, "variable"):
                 _accumulate(node.variable, given.get(0))
                 continue
-            # Functions written in Python have `apply` instead of a call, and answer for arguments that are no tensors too,
-            # which come first.
+            # Functions written in Python have `apply` instead of a call, and also return gradients for arguments that are not
+            # tensors, which come first.
             run = node if callable(node) else node.apply
             out = _tuple(run(*(given.get(number) for number in range(len(node._input_metadata)))))
             for grad, (following, number) in zip(out[-len(node.next_functions) :], node.next_functions, strict=True):
@@ -45,7 +45,7 @@ def _tuple(out: Tensor | tuple) -> tuple:
 
 
 def _add_gradient(held: dict[int, Tensor], number: int, grad: Tensor | None, node) -> None:
-    """Add a gradient to what `node` gets as input `number`, in the shape and type of what it gave."""
+    """Add a gradient to input `number` of `node`, in the shape and dtype of what the node put out."""
     if grad is None:
         return
     wanted = node.variable if hasattr(node, "variable") else node._input_metadata[number]

@@ -1,7 +1,7 @@
 """Check a CUDA machine and decide on its defaults: the GPU tests, then five networks, eager, captured, compiled, and both.
 
 `make gpu-check PYTHON=python3.12` needs no network and less than eight minutes. Every variant is a process of its own with a
-time limit, so that a crash costs one row. It writes benchmarks/results/gpu_check_<GPU>.json with the floors beside the
+time limit, so that a crash loses one row only. It writes benchmarks/results/gpu_check_<GPU>.json with the floors beside the
 measurements, prints a table and the flags to set. Without CUDA it says so and exits with 2.
 """
 
@@ -20,7 +20,7 @@ from benchmarks.results_file import write_results
 
 MINUTES = 7.5
 _TEST_SECONDS, _VARIANT_SECONDS = 120, 60
-# Named, for other test files import packages that a machine without network may lack.
+# Listed by name: other test files import packages that a machine without network may lack.
 _GPU_TESTS = ("tests/programs/test_gpu.py", "tests/utils/processes/test_memory.py")
 VARIANTS = {
     "eager": [],
@@ -54,7 +54,7 @@ def main() -> int:
         return 2
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         print(
-            f"error: {sys.executable} lacks {', '.join(missing)}: bring the wheels and install them with pip --no-index",
+            f"error: {sys.executable} lacks {', '.join(missing)}: copy the wheels there and install them with pip --no-index",
             file=sys.stderr,
         )
         return 2

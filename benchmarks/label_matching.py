@@ -1,7 +1,7 @@
 """Claim: 1,000 ImageNet names are matched against 550,000 terms in under 2 s.
 
 `python -m benchmarks.label_matching` uses a generated vocabulary: unigrams and bigrams of pseudo-words, and all but a fiftieth of
-the names' own last words (GloVe 6B leaves 19 of the names unmatched). `--word-vec-path FILE` measures a real one instead, with
+the names' own last words (GloVe 6B leaves 19 of the names unmatched). `--word-vec-path FILE` measures a real one instead, and
 the time to read it.
 """
 
@@ -29,7 +29,7 @@ def imagenet_names() -> list[str]:
 
 
 def generated_vocabulary(names: Sequence[str], count: int) -> list[str]:
-    """Make up `count` different pseudo-words and pairs of them, of the lengths that words have, in a random order."""
+    """Make up `count` different pseudo-words and pairs of them, as long as real words, in random order."""
     rng = np.random.default_rng(0)
     syllables = [
         first + vowel + last for first in "bdfgklmnprstvz" for vowel in "aeiou" for last in ("", "n", "r", "s", "l")
@@ -66,7 +66,7 @@ def measure(names: Sequence[str], vocabulary: Sequence[str]) -> dict[str, float 
 
 
 def main() -> None:
-    """Measure, print and keep the figures."""
+    """Measure; print the figures and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--word-vec-path", type=Path, help="a real vocabulary instead of a generated one")
     values = parser.parse_args()

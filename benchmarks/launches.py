@@ -29,7 +29,7 @@ from models.step.tally import Tally
 from models.trainer import Trainer
 
 BUDGETS = Path(__file__).parent / "results" / "launch_budgets.json"
-# As many are run; the last one is counted, when everything that is made once has been made. Batches are made one ahead.
+# How many are run. The last one is counted, since by then everything made only once exists. Batches are made one ahead.
 STEPS = 4
 IMAGES = 60
 
@@ -85,7 +85,7 @@ def _real() -> Iterator[None]:
 
 @contextlib.contextmanager
 def watched(recorder: Recorder) -> Iterator[None]:
-    """Count a step's phases apart."""
+    """Count each phase of a step separately."""
     phases = [
         (PixelStore, "crops", "crops"),
         (batches_module, "strong_views", "augmentation"),
@@ -133,7 +133,7 @@ def table(networks: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, 
 
 
 def forget() -> None:
-    """Drop what is made once per device: under the fake mode it was made of fake tensors."""
+    """Clear what is made once per device: under the fake mode it consists of fake tensors."""
     from loaders.pixels import store
     from loaders.views import augment_sorted
 
@@ -148,9 +148,11 @@ def forget() -> None:
 
 
 def main() -> None:
-    """Print the table; with --write, keep it as the budgets that a test holds every phase to."""
+    """Print the table; with --write, store it as the budgets that a test enforces for every phase."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(NETWORKS), help="some networks")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=list(NETWORKS), help="only these networks (default: all)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--write", action="store_true", help=f"write {BUDGETS.name}")
     values = parser.parse_args()

@@ -1,6 +1,6 @@
 """Views made the obvious way, one image at a time with Pillow.
 
-Tests hold the batched code against them pixel by pixel, benchmarks hold its speed against theirs.
+Tests compare the batched code with them pixel by pixel; benchmarks compare the speed.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ def apply_op(image: Image.Image, op: Op, *, negative: bool) -> Image.Image:
 
 
 def crop(image: Image.Image, *, y: float, x: float, flip: bool, size: int, pad: int = 4) -> Image.Image:
-    """Reflect-pad, crop at the fractions (y, x) of all places, flip."""
+    """Reflect-pad, crop at the fractions (y, x) of the possible positions, flip."""
     padded = np.pad(np.asarray(image), ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
     top = int(y * (padded.shape[0] - size + 1))
     left = int(x * (padded.shape[1] - size + 1))
@@ -65,7 +65,7 @@ def crop(image: Image.Image, *, y: float, x: float, flip: bool, size: int, pad: 
 
 
 def cutout(image: Image.Image, *, r1: float, r2: float) -> Image.Image:
-    """Grey out a square around the centre (r1, r2), given as fractions of height and width."""
+    """Paint a grey square around the centre (r1, r2), given as fractions of height and width."""
     half = image.width // 4
     y, x = int(r1 * image.height), int(r2 * image.width)
     pixels = np.array(image)

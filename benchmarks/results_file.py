@@ -1,4 +1,4 @@
-"""Where results are kept: one JSON file per benchmark and machine, with what the figures depend on."""
+"""One JSON file of results per benchmark and machine, with everything that the figures depend on."""
 
 import datetime
 import json
@@ -17,7 +17,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, GPU and versions."""
+    """Describe the machine: processor, cores, GPU, versions."""
     facts = {"processor": _processor(), "cores": os.cpu_count(), "torch_threads": torch.get_num_threads()}
     facts["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
     if torch.cuda.is_available():

@@ -1,11 +1,10 @@
-"""A SemCo trainer written the straightforward way: what this project's speed is held against.
+"""A SemCo trainer written the straightforward way: the yardstick for this project's speed.
 
 Per-image Pillow views in DataLoader workers, float32, NCHW, `.item()` after every step, EMA over `state_dict()`. The images
-lie decoded in memory, as torchvision's CIFAR keeps them. The loss is this project's own.
+are held decoded in memory, as in torchvision's CIFAR datasets. The loss is this project's own.
 """
 
 import copy
-import os
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from models.networks.two_head import TwoHeadNet
 
 
 class PillowViews(Dataset):
-    """The batches of a plan, one item a step, made image by image.
+    """Make the batches of a plan image by image; one item per step.
 
     Args:
         images: uint8 (N, H, W, 3); `labels`: int64 (L,), classes of the first L of them, the labelled ones.
@@ -53,16 +52,18 @@ class PillowViews(Dataset):
 
 
 class StraightforwardTrainer:
-    """Trains a network on batches of `PillowViews`."""
+    """Train a network on batches of `PillowViews`."""
 
     def __init__(self, model: TwoHeadNet, guessor: LabelGuessor, dataset: PillowViews) -> None:
         self._model, self._guessor = model.train(), guessor
         self._average = copy.deepcopy(model).eval()
         self._optimizer = torch.optim.SGD(model.parameters(), lr=0.03, momentum=0.9, nesterov=True, weight_decay=5e-4)
-        self._loader = DataLoader(dataset, batch_size=None, num_workers=os.cpu_count() or 1, persistent_workers=True)
+        self._loader = DataLoader(
+            dataset, batch_size=None, num_workers=torch.get_num_threads(), persistent_workers=True
+        )
 
     def epoch(self) -> list[float]:
-        """Train through the batches once, reading the figures of every step; returns the losses."""
+        """Train on every batch once and return the losses, reading the figures after every step."""
         return [self._step(images, labels) for images, labels in self._loader]
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Timing that survives shared machines: what is compared runs in turn, medians are reported."""
+"""Timing for shared machines: the candidates run in turn, and the medians count."""
 
 import statistics
 import time
@@ -9,7 +9,7 @@ import torch
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Wall-clock seconds of one call, the GPU's work included."""
+    """Return the wall-clock seconds of one call, including the GPU's work."""
     _wait()
     start = time.perf_counter()
     run()
@@ -18,7 +18,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def in_turn(runs: Mapping[str, Callable[[], object]], *, repetitions: int, warm_up: int = 1) -> dict[str, float]:
-    """Median seconds of each of `runs`, called in turn `repetitions` times after a warm-up."""
+    """Return the median seconds of each of `runs`, called in turn `repetitions` times after a warm-up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for repetition in range(warm_up + repetitions):
         for name, run in runs.items():
@@ -29,12 +29,12 @@ def in_turn(runs: Mapping[str, Callable[[], object]], *, repetitions: int, warm_
 
 
 def growth_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """The exponent a of the power law `value ~ size ** a` that fits best: 0 for constant, 1 for linear growth."""
+    """Fit the power law `value ~ size ** a` and return a: 0 means constant, 1 linear growth."""
     return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-9)), 1)[0])
 
 
 class Stopwatch:
-    """Adds up the time inside methods of objects, by a name of the caller's choice."""
+    """Add up the time spent inside methods, under names that the caller chooses."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""A training of this project on generated images, built without files: what benchmarks time."""
+"""The training that benchmarks time: this project's own, on generated images, built without files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ STATISTICS = PixelStatistics((0.5,) * 3, (0.25,) * 3, "generated")
 
 @dataclass(frozen=True)
 class Workload:
-    """A trainer and the batches that it takes, `steps` of them at each call of `batches`."""
+    """Hold a trainer and its batches; each call of `batches` yields `steps` of them."""
 
     trainer: Trainer
     train_batches: TrainBatches
@@ -34,11 +34,11 @@ class Workload:
     shape: BatchShape
 
     def batches(self) -> Iterator[TrainBatch]:
-        """The batches of the same epoch, made anew."""
+        """Yield the batches of one and the same epoch."""
         return self.train_batches.epoch(self.plan())
 
     def plan(self) -> EpochPlan:
-        """The plan of that epoch."""
+        """Draw the plan of that epoch."""
         return draw_epoch(
             seed=1,
             epoch=0,
@@ -49,7 +49,7 @@ class Workload:
 
 
 def generated_store(count: int, size: int, *, seed: int = 0) -> PixelStore:
-    """`count` smooth coloured images of `size` pixels a side: every operation has something to do on them."""
+    """Generate `count` smooth colour images, `size` pixels a side, on which every operation has an effect."""
     rng = np.random.default_rng(seed)
     kinds = min(count, 512)
     coarse = torch.from_numpy(rng.integers(0, 256, (kinds, 3, 6, 6)).astype(np.float32))
@@ -71,11 +71,11 @@ def build_workload(
     pixels_on: str | None = None,
     **network: Any,
 ) -> Workload:
-    """Build a trainer and the batches of `images` generated images on `device`, pixels and all.
+    """Build a trainer and the batches of `images` generated images on `device`, where the pixels are stored too.
 
     Args:
-        batch: labelled images a step, B; `mu`: unlabelled ones per labelled one; `size`: side of the images in pixels.
-        pixels_on: where the pixels lie, if not on `device`.
+        batch: labelled images per step, B; `mu`: unlabelled ones per labelled one; `size`: side of the images in pixels.
+        pixels_on: where the pixels are stored, if not on `device`.
         network: further arguments of `build_trainer`.
     """
     place = torch.device(device)
@@ -106,7 +106,7 @@ def build_trainer(
     compiled: bool = False,
     most_skipped: int = 0,
 ) -> Trainer:
-    """Build a trainer with random class vectors of `dim` dimensions, in train mode, with the network called as a run calls it."""
+    """Build a trainer with random class vectors of `dim` dimensions, in training mode, whose network is called as in a run."""
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)
     model = build_model(
@@ -145,7 +145,7 @@ def build_trainer(
 
 
 def losses_of(work: Workload) -> list[float]:
-    """Train through the batches; returns the loss of every step."""
+    """Train on the batches and return the loss of every step."""
     found = []
     for step, batch in enumerate(work.batches()):
         work.trainer.tally.begin(step)

@@ -1,7 +1,7 @@
-"""The one place that makes random numbers: every draw is a function of (seed, purpose, epoch).
+"""The only source of random numbers: every draw is a function of (seed, purpose, epoch).
 
 Philox is counter-based: a stream is named by its key alone, so an epoch's draws need no state from the epochs before it.
-Only the generator's raw 64-bit words are used. NumPy promises those for ever, unlike the distributions built on them.
+Only the generator's raw 64-bit words are used. NumPy guarantees that they never change, unlike the distributions built on them.
 """
 
 import enum
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Purpose(enum.IntEnum):
-    """What a stream of random numbers is for. The values are part of what a seed means: never renumber them."""
+    """Name what a stream of random numbers is for. The values are part of what a seed means: never renumber them."""
 
     MODEL = 1
     LABELLED = 2
@@ -27,22 +27,22 @@ class Purpose(enum.IntEnum):
 
 
 class Draws:
-    """Consecutive draws from the stream of (seed, purpose, epoch)."""
+    """Draw consecutive numbers from the stream of (seed, purpose, epoch)."""
 
     def __init__(self, seed: int, purpose: Purpose, epoch: int = 0) -> None:
         self._bits = np.random.Philox(key=np.array([seed, (int(purpose) << 32) | epoch], dtype=np.uint64))
 
     def uniform(self, *shape: int) -> np.ndarray:
-        """Float64 numbers in [0, 1) with 53 random bits each, of the given shape."""
+        """Draw float64 numbers in [0, 1) with 53 random bits each, in the given shape."""
         words = self._bits.random_raw(int(np.prod(shape)))
         return ((words >> np.uint64(11)) * 2.0**-53).reshape(shape)
 
     def integers(self, high: int, *shape: int) -> np.ndarray:
-        """Int64 numbers in [0, high), of the given shape; `high` is below 2**32, so the bias is below 2**-21."""
+        """Draw int64 numbers in [0, high), in the given shape; `high` is below 2**32, so the bias is below 2**-21."""
         return np.floor(self.uniform(*shape) * high).astype(np.int64)
 
     def booleans(self, *shape: int) -> np.ndarray:
-        """Fair coin flips of the given shape."""
+        """Flip fair coins, in the given shape."""
         return self.uniform(*shape) < 0.5
 
 

@@ -13,7 +13,7 @@ _SMALL_IMAGES = 64
 
 
 class NetOutput(NamedTuple):
-    """Class logits (N, C), embedding (N, D) and features (N, F) of N images."""
+    """Hold class logits (N, C), embedding (N, D) and features (N, F) of N images."""
 
     logits: Tensor
     embedding: Tensor
@@ -32,7 +32,7 @@ class NetOutput(NamedTuple):
 
 
 class _Wrapped(nn.Module):
-    """Puts a WideResNet under the parameter names of the paper project's checkpoints."""
+    """Give a WideResNet the parameter names that the paper project's checkpoints use."""
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()

@@ -139,7 +139,7 @@ def test_a_missing_package_is_named(monkeypatch, capsys):
     monkeypatch.setattr(gpu_check.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(gpu_check.importlib.util, "find_spec", lambda name: None if name == "jaxtyping" else name)
     assert gpu_check.main() == 2
-    assert "lacks jaxtyping: bring the wheels" in capsys.readouterr().err
+    assert "lacks jaxtyping: copy the wheels" in capsys.readouterr().err
 
 
 def test_what_is_needed_is_checked():
