@@ -40,7 +40,7 @@ def capture_state(trainer: Stateful) -> dict[str, Any]:
     return {
         "model": trainer.model.state_dict(),
         "ema": trainer.ema.module.state_dict(),
-        # Momentum only: the optimiser's settings follow from the flags and the step.
+        # Momentum or AdamW's averages only: the optimiser's settings follow from the flags and the step.
         "optimizer": trainer.optimizer.state_dict()["state"],
         "number_format": trainer.precision.name,
         "precision": trainer.precision.state_dict(),
@@ -60,8 +60,10 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
     try:
         trainer.model.load_state_dict(state["model"])
         trainer.ema.module.load_state_dict(state["ema"])
+        shapes = _optimizer_shapes(trainer.optimizer)
         trainer.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
-        _check_momentum(trainer.optimizer)
+        if _optimizer_shapes(trainer.optimizer) != shapes:  # what the optimiser itself loads unseen
+            raise ValueError("the optimiser's state is of another kind or shape")
         trainer.precision.load_state_dict(state["precision"])
         trainer.tally.load_state_dict(state["tally"])
         trainer.history = History.from_state(state)
@@ -73,12 +75,13 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
         ) from error
 
 
-def _check_momentum(optimizer: Optimizer) -> None:
-    """Check what the optimiser itself loads unseen."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if optimizer.state[parameter]["momentum_buffer"].shape != parameter.shape:
-                raise ValueError("momentum of another shape")
+def _optimizer_shapes(optimizer: Optimizer) -> list[dict[str, torch.Size]]:
+    """Return names and shapes of the optimiser's state, parameter by parameter: it is complete from the start."""
+    return [
+        {name: value.shape for name, value in optimizer.state[parameter].items()}
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    ]
 
 
 def _rng_state(device: torch.device) -> dict[str, Tensor]:
