@@ -60,10 +60,8 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
     try:
         trainer.model.load_state_dict(state["model"])
         trainer.ema.module.load_state_dict(state["ema"])
-        shapes = _optimizer_shapes(trainer.optimizer)
+        _check_optimizer(state["optimizer"], trainer.optimizer.state_dict()["state"])
         trainer.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
-        if _optimizer_shapes(trainer.optimizer) != shapes:  # what the optimiser itself loads unseen
-            raise ValueError("the optimiser's state is of another kind or shape")
         trainer.precision.load_state_dict(state["precision"])
         trainer.tally.load_state_dict(state["tally"])
         trainer.history = History.from_state(state)
@@ -75,13 +73,14 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
         ) from error
 
 
-def _optimizer_shapes(optimizer: Optimizer) -> list[dict[str, torch.Size]]:
-    """Return names and shapes of the optimiser's state, parameter by parameter: it is complete from the start."""
-    return [
-        {name: value.shape for name, value in optimizer.state[parameter].items()}
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    ]
+def _check_optimizer(states: dict[int, dict[str, Tensor]], expected: dict[int, dict[str, Tensor]]) -> None:
+    """Check what optimisers load unseen. Their state is complete from the start, so that it shows what is expected."""
+    shapes, wanted = (
+        {number: {name: value.shape for name, value in state.items()} for number, state in part.items()}
+        for part in (states, expected)
+    )
+    if shapes != wanted:
+        raise ValueError("the optimiser's state is of another kind or shape")
 
 
 def _rng_state(device: torch.device) -> dict[str, Tensor]:
