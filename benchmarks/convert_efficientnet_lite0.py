@@ -40,12 +40,9 @@ def convert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     if len(weights) != len(own):
         raise SemcoError(f"the file has {len(weights)} tensors, {NAME} has {len(own)}: choose the package's .pth")
     for (name, value), (ours, expected) in zip(weights.items(), own.items(), strict=True):
-        *_, layer, kind = name.split(".")
-        if (
-            value.shape != expected.shape
-            or kind != ours.rsplit(".", 1)[-1]
-            or _KINDS.get(layer, layer[:1]) not in f"_{ours}"
-        ):
+        *_, layer, kind = ("", *name.split("."))
+        is_same = _LAYERS.get(layer, "?") in ours and ours.endswith(f".{kind}")
+        if not is_same or value.shape != expected.shape:
             raise SemcoError(
                 f"{name} {tuple(value.shape)} is where timm has {ours} {tuple(expected.shape)}: choose another file"
             )
