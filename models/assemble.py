@@ -7,7 +7,7 @@ from torch import nn
 
 from models.label_guessor import LabelGuessor
 from models.networks.depths import parameter_depths
-from models.networks.timm_backbone import PREFIX, describe_input
+from models.networks.timm_backbone import PREFIX, can_normalise, describe_input, share_statistics
 from models.networks.two_head import TwoHeadNet, build_model, resolve_backbone
 from models.networks.weights import load_matching_weights
 from models.step.called import callable_network
@@ -67,14 +67,23 @@ def check_machine(config: Config, world: World) -> None:
         raise SemcoError("--data-device cuda needs decoded pixels: drop --cache-imgs none")
 
 
-def _check_batch_norm(config: Config, world: World) -> None:
+def _check_batch_norm(config: Config, world: World, network: TwoHeadNet | None = None) -> None:
+    """Refuse single images of which BatchNorm gets a single pixel; for a timm model, whose layers differ, by trying one."""
     images = (config.batch_size + 2 * config.unlabelled_batch) // (1 if config.sync_bn else world.size)
+    if images != 1 or config.freeze_backbone:
+        return
     backbone = resolve_backbone(config.model_backbone, config.im_size)
-    if images == 1 and backbone != "wres" and config.cropsize <= _ONE_PIXEL and not config.freeze_backbone:
+    if backbone.startswith(PREFIX):
+        fails = network is not None and not can_normalise(network.backbone, config.cropsize)
+        larger = "larger --cropsize"
+    else:
+        fails = backbone != "wres" and config.cropsize <= _ONE_PIXEL
+        larger = f"--cropsize above {_ONE_PIXEL}"
+    if fails:
         raise SemcoError(
             f"--batch-size {config.batch_size} leaves one image per step and process, and {backbone} makes one pixel of "
             f"{config.cropsize}x{config.cropsize}, which BatchNorm cannot normalise: pass --batch-size {2 * world.size}, or a "
-            f"--cropsize above {_ONE_PIXEL}"
+            f"{larger}"
         )
 
 
@@ -145,12 +154,15 @@ def build_trainer(
         number_format: the one in which an interrupted run began, which `auto` might not choose here.
 
     Raises:
-        SemcoError: the number format is unavailable on this device, or a CUDA graph cannot be made of it.
+        SemcoError: the number format is unavailable on this device, a CUDA graph cannot be made of it, or BatchNorm cannot
+            normalise a timm model's single pixels.
     """
+    _check_batch_norm(config, world, network)
     device = world.device
     model = network.to(device, memory_format=torch.channels_last)
     if config.sync_bn and world.size > 1 and device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        is_timm = resolve_backbone(config.model_backbone, config.im_size).startswith(PREFIX)
+        model = share_statistics(model) if is_timm else nn.SyncBatchNorm.convert_sync_batchnorm(model)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = config.amp  # --no-amp promises float32 throughout

@@ -1,5 +1,6 @@
 """Any image model of timm as a feature extractor, from scratch or from pretrained weights. timm is imported only when used."""
 
+import copy
 import difflib
 import importlib.util
 from pathlib import Path
@@ -60,6 +61,24 @@ def describe_input(network: nn.Module, cropsize: int) -> str | None:
     if unseen := cropsize % patch:
         texts.append(f"its patches of {patch} pixels leave {unseen} rows and columns of each image unseen")
     return "; ".join(texts) or None
+
+
+def can_normalise(network: nn.Module, cropsize: int) -> bool:
+    """Return False when one image of `cropsize` pixels leaves BatchNorm a single pixel while training."""
+    try:
+        copy.deepcopy(network).train()(torch.zeros(1, _CHANNELS, cropsize, cropsize))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        return False
+    return True
+
+
+def share_statistics(network: nn.Module) -> nn.Module:
+    """Let all processes normalise a batch together. torch's own conversion would drop the activations in timm's layers."""
+    import timm.layers
+
+    return timm.layers.convert_sync_batchnorm(network)
 
 
 def _check_name(name: str) -> None:

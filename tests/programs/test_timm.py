@@ -105,6 +105,14 @@ def test_mistakes_are_one_line(tiny_dataset, tmp_path, capsys, flags, words):
     assert not (tmp_path / "out").exists()
 
 
+def test_single_images_that_batch_norm_cannot_normalise(tiny_dataset, tmp_path, capsys):
+    flags = ["--im-size", "32", "--cropsize", "32", "--model-backbone", "timm:test_resnet", "--no-imgnet-pretrained"]
+    one = ["--lambda-emb", "0", "--lam-u", "0", "--batch-size", "1"]
+    assert run_semco.main(flags_for(tiny_dataset, tmp_path / "out", *flags, *one)) == 2
+    assert "timm:test_resnet makes one pixel of 32x32, which BatchNorm cannot normalise" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_another_optimiser_is_not_resumed(tiny_dataset, tmp_path, capsys):
     folder = train(tiny_dataset, tmp_path, "--break-epoch", "1")
     flags = flags_for(tiny_dataset, tmp_path, "--optimizer", "adamw", "--resume", str(folder))

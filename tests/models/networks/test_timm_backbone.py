@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import nn
 
-from models.networks.timm_backbone import build_timm, describe_input
+from models.networks.timm_backbone import build_timm, can_normalise, describe_input, share_statistics
 from models.networks.two_head import build_model
 from tests.support.project import ROOT
 from utils.errors import SemcoError
@@ -108,3 +108,23 @@ def test_timm_is_imported_for_its_own_models_only():
 def test_hints_about_the_input(backbone, cropsize, expected):
     found = describe_input(_build(backbone, cropsize).network, cropsize)
     assert found is None if expected is None else expected in found
+
+
+@pytest.mark.parametrize(
+    ("backbone", "cropsize", "works"),
+    [("timm:test_resnet", 32, False), ("timm:test_resnet", 64, True), ("timm:test_vit", 32, True)],
+)
+def test_single_images_that_batch_norm_can_normalise(backbone, cropsize, works):
+    network = _build(backbone, cropsize).network
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert can_normalise(network, cropsize) is works
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_layers_that_share_statistics_keep_their_activations():
+    network = _build("timm:test_efficientnet").network.eval()
+    images = torch.randn(2, 3, 32, 32)
+    expected = network(images)
+    shared = share_statistics(network).eval()
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in shared.modules())
+    torch.testing.assert_close(shared(images), expected)
