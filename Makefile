@@ -8,11 +8,13 @@ PIP_ARGS ?=
 # RECIPE, SEEDS: what study trains, and how often.
 RECIPE ?= recipes/cifar100_subset_cpu.flags
 SEEDS ?= 1 2 3
-# ARGS: more flags for the demo's run, for test-chaos (--kills, --seed, --minutes), or for test-lowest (pytest's).
+# PHOTOS: the folder of Tux Paint's stamps, whose photographs demo-photos classifies.
+PHOTOS ?= /usr/share/tuxpaint/stamps
+# ARGS: more flags for the demos' runs, for test-chaos (--kills, --seed, --minutes), or for test-lowest (pytest's).
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-data study test test-all test-lowest test-chaos lint bench gpu-check clean
+.PHONY: help demo demo-data demo-photos study test test-all test-lowest test-chaos lint bench gpu-check clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +51,14 @@ demo-data: $(VENV)/.installed
 
 demo: demo-data  ## train on the Fashion-MNIST images in demo/, a few minutes on two cores
 	@$(RUN) run_semco.py @demo/demo.flags $(ARGS)
+
+demo-photos: $(VENV)/.installed  ## classify photographs of ten kinds of things, minutes; apt-get install tuxpaint-stamps-default
+	$(RUN) demo/lay_out_photos.py --stamps $(PHOTOS) --output demo/.data/photographs
+	$(RUN) -m loaders.prepare imagefolder --source demo/.data/photographs \
+	    --dataset-name photos_demo --output demo/.data --test-fraction 0.3
+	$(RUN) split_maker.py --dataset-path demo/.data --dataset-name photos_demo \
+	    --instances-per-label 3 --random-seed 0 --output-path demo/.data/splits
+	$(RUN) run_semco.py @demo/photos.flags $(ARGS)
 
 study: $(VENV)/.installed  ## compare SemCo with its ablations and baselines; RECIPE=recipes/NAME.flags SEEDS="1 2 3"
 	@$(RUN) study_semco.py --seeds $(SEEDS) -- @$(RECIPE) $(ARGS)

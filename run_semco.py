@@ -56,8 +56,9 @@ def train(config: Config, request: StopRequest) -> None:
     # Imported once the arguments are known to be right: --help and mistakes answer at once, and so do the processes that
     # decode images, which import this module again.
     from loaders.feed import Feed, check_plan_fits
+    from loaders.pixels.statistics import PixelStatistics
     from loaders.training_data import describe_data, file_names, open_training_data, select_images
-    from models.assemble import build_network, build_trainer, check_machine, starts_pretrained
+    from models.assemble import build_network, build_trainer, check_machine
     from models.inference import inference_facts
     from models.step.tally import NotFiniteError
     from utils.labels.semantics import describe_labels
@@ -92,8 +93,9 @@ def train(config: Config, request: StopRequest) -> None:
         for text in semantics.warnings:
             LOGGER.warning("%s", text)
         network = build_network(config, semantics)
+        expected = network.normalisation and PixelStatistics(*network.normalisation)
         with world.main_first():
-            data = open_training_data(config, selection, pretrained=starts_pretrained(config), progress=progress)
+            data = open_training_data(config, selection, statistics=expected, progress=progress)
         feed = Feed(config, data, world=world)
         if config.preview:
             trainer = build_trainer(config, network, semantics, world=world)

@@ -108,7 +108,7 @@ def _phases(root: Path) -> dict[str, float]:
     found["index and split"] = passed()
     semantics = describe_labels(config, selection.class_names, progress=silent)
     found["word vectors, matching, grouping"] = passed()
-    data = open_training_data(config, selection, pretrained=False, progress=silent)
+    data = open_training_data(config, selection, statistics=None, progress=silent)
     found["pixels and statistics"] = passed()
     world = join_world(config.device, parallel=False)
     feed = Feed(config, data, world=world)

@@ -14,7 +14,7 @@ from loaders.dataset.split import Split, locate_split, read_split
 from loaders.dataset.validation import Validation, select_validation
 from loaders.pixels.cache import OpenedStore, StoreRequest, open_store
 from loaders.pixels.capacity import cache_folder, can_hold
-from loaders.pixels.statistics import IMAGENET, KNOWN, PixelStatistics, pixel_statistics
+from loaders.pixels.statistics import KNOWN, PixelStatistics, pixel_statistics
 from loaders.pixels.store import ImageStore, PixelStore
 from utils.errors import SemcoError
 from utils.files.tables import read_class_names
@@ -91,11 +91,13 @@ def select_images(config: Config) -> Selection:
     )
 
 
-def open_training_data(config: Config, selection: Selection, *, pretrained: bool, progress: Progress) -> TrainingData:
+def open_training_data(
+    config: Config, selection: Selection, *, statistics: PixelStatistics | None, progress: Progress
+) -> TrainingData:
     """Decode all images of a run, or find them decoded.
 
     Args:
-        pretrained: the network starts from ImageNet's weights, so ImageNet's statistics normalise.
+        statistics: those that a pretrained network expects; None: the dataset's own, known or computed.
     """
     folder = dataset_folder(config.dataset_path, config.dataset_name)
 
@@ -132,7 +134,7 @@ def open_training_data(config: Config, selection: Selection, *, pretrained: bool
         validation_rows=torch.from_numpy(chosen.rows[validation]),
         validation_labels=torch.from_numpy(chosen.labels[validation]),
         truth=torch.from_numpy(selection.train.labels[selection.unlabelled[unlabelled]]),
-        statistics=_statistics(config, train_request, train, pretrained=pretrained),
+        statistics=statistics or _statistics(config, train_request, train),
         training_pixels=train.digest,
         validation_pixels=valid.digest,
     )
@@ -183,9 +185,7 @@ def _describe(opened: OpenedStore) -> str:
     return f"{len(opened.store):,} training images in {opened.source}{size}"
 
 
-def _statistics(config: Config, request: StoreRequest, opened: OpenedStore, *, pretrained: bool) -> PixelStatistics:
-    if pretrained:
-        return IMAGENET
+def _statistics(config: Config, request: StoreRequest, opened: OpenedStore) -> PixelStatistics:
     if config.dataset_name in KNOWN:
         return KNOWN[config.dataset_name]
     return pixel_statistics(

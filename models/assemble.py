@@ -6,7 +6,9 @@ import torch
 from torch import nn
 
 from models.label_guessor import LabelGuessor
-from models.networks.two_head import build_model, resolve_backbone
+from models.networks.depths import parameter_depths
+from models.networks.timm_backbone import PREFIX, can_normalise, describe_input, share_statistics
+from models.networks.two_head import TwoHeadNet, build_model, resolve_backbone
 from models.networks.weights import load_matching_weights
 from models.step.called import callable_network
 from models.step.ema import ModelEma
@@ -26,10 +28,12 @@ _STEPS_TO_SETTLE = 5000
 # A ResNet makes one pixel of images up to this size, and BatchNorm cannot normalise by a single value per channel. A
 # WideResNet keeps at least 2x2 pixels of the smallest images.
 _ONE_PIXEL = 32
+# AdamW moves each weight by about its rate per step, so rates that suit SGD make it diverge.
+_LARGEST_ADAMW_RATE = 5e-3
 
 
 def starts_pretrained(config: Config) -> bool:
-    """Return True when the network starts from ImageNet's weights."""
+    """Return True when the backbone starts from pretrained weights, ImageNet's or those of a timm model."""
     return resolve_backbone(config.model_backbone, config.im_size) != "wres" and config.imgnet_pretrained
 
 
@@ -63,18 +67,27 @@ def check_machine(config: Config, world: World) -> None:
         raise SemcoError("--data-device cuda needs decoded pixels: drop --cache-imgs none")
 
 
-def _check_batch_norm(config: Config, world: World) -> None:
+def _check_batch_norm(config: Config, world: World, network: TwoHeadNet | None = None) -> None:
+    """Refuse single images of which BatchNorm gets a single pixel; for a timm model, whose layers differ, by trying one."""
     images = (config.batch_size + 2 * config.unlabelled_batch) // (1 if config.sync_bn else world.size)
+    if images != 1 or config.freeze_backbone:
+        return
     backbone = resolve_backbone(config.model_backbone, config.im_size)
-    if images == 1 and backbone != "wres" and config.cropsize <= _ONE_PIXEL and not config.freeze_backbone:
+    if backbone.startswith(PREFIX):
+        fails = network is not None and not can_normalise(network.backbone, config.cropsize)
+        larger = "larger --cropsize"
+    else:
+        fails = backbone != "wres" and config.cropsize <= _ONE_PIXEL
+        larger = f"--cropsize above {_ONE_PIXEL}"
+    if fails:
         raise SemcoError(
             f"--batch-size {config.batch_size} leaves one image per step and process, and {backbone} makes one pixel of "
             f"{config.cropsize}x{config.cropsize}, which BatchNorm cannot normalise: pass --batch-size {2 * world.size}, or a "
-            f"--cropsize above {_ONE_PIXEL}"
+            f"{larger}"
         )
 
 
-def build_network(config: Config, semantics: LabelSemantics) -> nn.Module:
+def build_network(config: Config, semantics: LabelSemantics) -> TwoHeadNet:
     """Build the network with the weights that it starts from. It needs no image, so it comes before hours of decoding.
 
     Raises:
@@ -84,7 +97,7 @@ def build_network(config: Config, semantics: LabelSemantics) -> nn.Module:
     if config.imgnet_weights is not None and not starts_pretrained(config):
         raise SemcoError(
             f"--imgnet-weights {config.imgnet_weights} does nothing: this run's {backbone} starts from random weights; "
-            "drop it, or train a pretrained resnet18 or resnet50"
+            "drop it, or train a pretrained resnet18, resnet50 or timm:NAME"
         )
     # One seed for all of torch's draws from here on: the network's first weights are the only ones.
     torch.manual_seed(int(Draws(config.seed, Purpose.MODEL).integers(2**31, 1)[0]))
@@ -92,19 +105,16 @@ def build_network(config: Config, semantics: LabelSemantics) -> nn.Module:
         backbone=backbone,
         num_classes=len(semantics.vectors),
         embedding_dim=semantics.vectors.shape[1],
+        cropsize=config.cropsize,
         wres_depth=config.wres_n,
         wres_width=config.wres_k,
         bn_momentum=config.bn_momentum,
         pretrained=starts_pretrained(config),
         imagenet_weights=config.imgnet_weights,
     )
-    steps = config.last_epoch * config.steps_per_epoch
-    if backbone == "wres" and config.bn_momentum <= 0.001 and steps < _STEPS_TO_SETTLE:
-        LOGGER.warning(
-            "--bn-momentum %g needs thousands of steps before evaluation means anything; this run has %d: pass 0.05",
-            config.bn_momentum,
-            steps,
-        )
+    if backbone.startswith(PREFIX) and (hint := describe_input(model.backbone, config.cropsize)):
+        LOGGER.info("%s: %s", backbone, hint)
+    _warn_of_settings(config, backbone)
     if config.use_pretrained:
         report = load_matching_weights(model, config.checkpoint_path)
         LOGGER.info("loaded %d tensors from %s", len(report.loaded), config.checkpoint_path)
@@ -114,9 +124,25 @@ def build_network(config: Config, semantics: LabelSemantics) -> nn.Module:
     return model
 
 
+def _warn_of_settings(config: Config, backbone: str) -> None:
+    """Warn of values that suit another length of run or another optimiser."""
+    steps = config.last_epoch * config.steps_per_epoch
+    if backbone == "wres" and config.bn_momentum <= 0.001 and steps < _STEPS_TO_SETTLE:
+        LOGGER.warning(
+            "--bn-momentum %g needs thousands of steps before evaluation means anything; this run has %d: pass 0.05",
+            config.bn_momentum,
+            steps,
+        )
+    if config.optimizer == "adamw" and config.lr > _LARGEST_ADAMW_RATE:
+        LOGGER.warning(
+            "--lr %g is a rate for SGD; with --optimizer adamw, pass 1e-3 to train from scratch, 1e-4 or less to fine-tune",
+            config.lr,
+        )
+
+
 def build_trainer(
     config: Config,
-    network: nn.Module,
+    network: TwoHeadNet,
     semantics: LabelSemantics,
     *,
     world: World,
@@ -128,18 +154,29 @@ def build_trainer(
         number_format: the one in which an interrupted run began, which `auto` might not choose here.
 
     Raises:
-        SemcoError: the number format is unavailable on this device, or a CUDA graph cannot be made of it.
+        SemcoError: the number format is unavailable on this device, a CUDA graph cannot be made of it, or BatchNorm cannot
+            normalise a timm model's single pixels.
     """
+    _check_batch_norm(config, world, network)
     device = world.device
     model = network.to(device, memory_format=torch.channels_last)
     if config.sync_bn and world.size > 1 and device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        is_timm = resolve_backbone(config.model_backbone, config.im_size).startswith(PREFIX)
+        model = share_statistics(model) if is_timm else nn.SyncBatchNorm.convert_sync_batchnorm(model)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = config.amp  # --no-amp promises float32 throughout
     if config.freeze_backbone:
         model.freeze_backbone()
-    optimizer = build_optimizer(model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    optimizer = build_optimizer(
+        model,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        kind=config.optimizer,
+        layer_decay=config.layer_decay,
+        depths=parameter_depths(model) if config.layer_decay != 1 else None,
+    )
     precision: Precision
     if config.amp and config.amp_backend == "apex":
         amp = import_apex_amp()

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from models.networks.timm_backbone import PREFIX
 from models.networks.two_head import resolve_backbone
 from utils.files.names import find_fault
 from utils.flags.config import Config
@@ -133,7 +134,7 @@ def _are_groups(value: object) -> bool:
 
 
 _CHECKS: dict[str, Callable[[object], bool]] = {
-    "backbone": lambda value: value in ("wres", "resnet18", "resnet50"),
+    "backbone": lambda value: value in ("wres", "resnet18", "resnet50") or str(value).startswith(PREFIX),
     "wres_n": lambda value: _is_count(10, 1000)(value) and (value - 4) % 6 == 0,  # type: ignore[operator]
     "wres_k": _is_count(1, 64),
     "im_size": _is_count(*_SIDES),

@@ -78,6 +78,7 @@ def load_classifier(path: Path, *, which: str = "last", device: torch.device | N
         backbone=facts.backbone,
         num_classes=len(facts.class_names),
         embedding_dim=facts.class_vectors.shape[1],
+        cropsize=facts.cropsize,
         wres_depth=facts.wres_n,
         wres_width=facts.wres_k,
         pretrained=False,

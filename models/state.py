@@ -40,7 +40,7 @@ def capture_state(trainer: Stateful) -> dict[str, Any]:
     return {
         "model": trainer.model.state_dict(),
         "ema": trainer.ema.module.state_dict(),
-        # Momentum only: the optimiser's settings follow from the flags and the step.
+        # Momentum or AdamW's averages only: the optimiser's settings follow from the flags and the step.
         "optimizer": trainer.optimizer.state_dict()["state"],
         "number_format": trainer.precision.name,
         "precision": trainer.precision.state_dict(),
@@ -60,8 +60,8 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
     try:
         trainer.model.load_state_dict(state["model"])
         trainer.ema.module.load_state_dict(state["ema"])
+        _check_optimizer(state["optimizer"], trainer.optimizer.state_dict()["state"])
         trainer.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
-        _check_momentum(trainer.optimizer)
         trainer.precision.load_state_dict(state["precision"])
         trainer.tally.load_state_dict(state["tally"])
         trainer.history = History.from_state(state)
@@ -73,12 +73,14 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
         ) from error
 
 
-def _check_momentum(optimizer: Optimizer) -> None:
-    """Check what the optimiser itself loads unseen."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if optimizer.state[parameter]["momentum_buffer"].shape != parameter.shape:
-                raise ValueError("momentum of another shape")
+def _check_optimizer(states: dict[int, dict[str, Tensor]], expected: dict[int, dict[str, Tensor]]) -> None:
+    """Check what optimisers load unseen. Their state is complete from the start, so that it shows what is expected."""
+    shapes, wanted = (
+        {number: {name: value.shape for name, value in state.items()} for number, state in part.items()}
+        for part in (states, expected)
+    )
+    if shapes != wanted:
+        raise ValueError("the optimiser's state is of another kind or shape")
 
 
 def _rng_state(device: torch.device) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ HOMES = {
     "onnx": {"models.export"},
     "onnxruntime": {"models.export"},
     "safetensors": {"models.export"},
+    "timm": {"models.networks"},
 }
 
 

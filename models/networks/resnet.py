@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, WeightsEnum, resnet18, resnet50
 
+from models.networks.backbone import Backbone, PixelNormalisation
 from utils.errors import SemcoError
 from utils.files.tensors import check_tensors, read_tensors
 
@@ -16,14 +17,15 @@ _NETWORKS = {
     "resnet18": (resnet18, ResNet18_Weights.IMAGENET1K_V1),
     "resnet50": (resnet50, ResNet50_Weights.IMAGENET1K_V1),
 }
+_IMAGENET = PixelNormalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "imagenet")
 _REMEDY = "pass --imgnet-weights FILE with torchvision's weights, or --no-imgnet-pretrained to start from random ones"
 
 
-def build_resnet(name: str, *, pretrained: bool, weights_file: Path | None = None) -> tuple[nn.Module, int]:
-    """Build `resnet18` or `resnet50` without its last layer; return it and its number of features.
+def build_resnet(name: str, *, pretrained: bool, weights_file: Path | None = None) -> Backbone:
+    """Build `resnet18` or `resnet50` without its last layer.
 
     Args:
-        pretrained: start from ImageNet's weights, from `weights_file` or else from torchvision's cache or the network.
+        pretrained: start from ImageNet weights: those in `weights_file`, or else torchvision's, from its cache or the network.
 
     Raises:
         SemcoError: the weights are unavailable, unreadable, or do not fit.
@@ -34,7 +36,7 @@ def build_resnet(name: str, *, pretrained: bool, weights_file: Path | None = Non
         _load(network, name, weights, weights_file)
     num_features = network.fc.in_features
     network.fc = nn.Identity()
-    return network, num_features
+    return Backbone(network, "model_resnet", num_features, _IMAGENET if pretrained else None)
 
 
 def _load(network: nn.Module, name: str, weights: WeightsEnum, given: Path | None) -> None:
@@ -59,7 +61,7 @@ def _download(name: str, weights: WeightsEnum) -> Mapping[str, Tensor]:
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         # RuntimeError is how torch.hub reports a file with the wrong digest.
         raise SemcoError(
-            f"ImageNet weights of {name} are neither cached nor within reach ({error}): {_REMEDY}"
+            f"ImageNet weights of {name} are neither cached nor downloadable ({error}): {_REMEDY}"
         ) from error
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import Optimizer
 
 from models.step.ema import ModelEma, pairs_by_dtype
 
@@ -12,7 +12,7 @@ _WHOLE_NUMBERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class StepGuard:
-    """Keeps a copy of what a step changes: weights, running statistics, momentum, average.
+    """Keeps a copy of what a step changes: weights, running statistics, average, the optimiser's state.
 
     This costs a second copy of all four in memory, and four passes over them per step in a few kernels.
 
@@ -21,7 +21,9 @@ class StepGuard:
         reduce: adds a tensor up over all processes, which must all undo a step or none.
     """
 
-    def __init__(self, model: nn.Module, ema: ModelEma, optimizer: SGD, *, reduce: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, model: nn.Module, ema: ModelEma, optimizer: Optimizer, *, reduce: Callable[[Tensor], Tensor]
+    ) -> None:
         self._reduce = reduce
         self._parameters = [parameter.detach() for parameter in model.parameters()]
         changing = [
@@ -29,7 +31,7 @@ class StepGuard:
             *model.buffers(),
             *ema.module.parameters(),
             *ema.module.buffers(),
-            *(state["momentum_buffer"] for state in optimizer.state.values()),
+            *(value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)),
         ]
         self._copies = pairs_by_dtype(_bits(map(torch.empty_like, changing)), _bits(changing))
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _NormBase
 
+# Autocast casts the weights of exactly these as they are. A subclass may compute with its weights first, as timm's
+# convolutions that standardise them do in float32: autocast casts what comes of it.
 _CAST = (nn.Conv2d, nn.Linear)
 
 
@@ -31,7 +33,7 @@ class LeanForward(nn.Module):
         slots = [
             (module._parameters, name)
             for module in model.modules()
-            if isinstance(module, _CAST)
+            if type(module) in _CAST
             for name in module._parameters
         ]
         self._slots = [(held, name) for held, name in slots if held[name] is not None]

@@ -25,7 +25,7 @@ def _sheets(root, *flags):
     paths = ["--dataset-path", str(root), "--dataset-name", "toy", "--train-split-pickle", str(root / "split.pkl")]
     config = parse_config([*paths, "--im-size", "24", "--cropsize", "20", "--cache-imgs", "memory", *flags])
     selection = select_images(config)
-    data = open_training_data(config, selection, pretrained=False, progress=SILENT)
+    data = open_training_data(config, selection, statistics=None, progress=SILENT)
     return selection, data, example_sheets(config, selection, data)
 
 

@@ -21,7 +21,7 @@ def _report(root, *flags):
     paths = ["--dataset-path", str(root), "--dataset-name", "toy", "--train-split-pickle", str(root / "split.pkl")]
     config = parse_config([*paths, "--cache-imgs", "memory", *flags])
     selection = select_images(config)
-    data = open_training_data(config, selection, pretrained=False, progress=Progress(enabled=False))
+    data = open_training_data(config, selection, statistics=None, progress=Progress(enabled=False))
     return format_data(config, selection, data)
 
 

@@ -18,9 +18,11 @@ def _step(trainer, step):
     )
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
 @pytest.mark.parametrize("most_skipped", [0, 5])
-def test_a_copy_goes_on_alike(tmp_path, most_skipped):
-    trainer, copy = tiny_trainer(most_skipped=most_skipped), tiny_trainer(seed=1, most_skipped=most_skipped)
+def test_a_resumed_copy_trains_alike(tmp_path, most_skipped, kind):
+    trainer = tiny_trainer(most_skipped=most_skipped, optimizer=kind)
+    copy = tiny_trainer(seed=1, most_skipped=most_skipped, optimizer=kind)
     for step in range(3):
         _step(trainer, step)
     trainer.history.steps, trainer.history.seconds = 3, 1.5
@@ -71,6 +73,23 @@ def test_what_does_not_fit_is_one_line(change):
     _step(trainer, 0)
     with pytest.raises(SemcoError, match="does not fit this run"):
         restore_state(tiny_trainer(), {**capture_state(trainer), **change})
+
+
+@pytest.mark.parametrize(("kind", "other"), [("sgd", "adamw"), ("adamw", "sgd")])
+def test_the_state_of_another_optimiser(kind, other):
+    trainer = tiny_trainer(optimizer=kind)
+    _step(trainer, 0)
+    with pytest.raises(SemcoError, match="does not fit this run .*another kind or shape"):
+        restore_state(tiny_trainer(optimizer=other), capture_state(trainer))
+
+
+@pytest.mark.parametrize("name", ["step", "exp_avg", "exp_avg_sq"])
+def test_adamws_state_is_complete(name):
+    trainer = tiny_trainer(optimizer="adamw")
+    state = capture_state(trainer)
+    del state["optimizer"][3][name]
+    with pytest.raises(SemcoError, match="does not fit this run"):
+        restore_state(tiny_trainer(optimizer="adamw"), state)
 
 
 def test_another_network():

@@ -21,6 +21,7 @@ TRIED = {
     "shared_terms": ["compose", "keep"],
     "model_backbone": ["wres", "resnet18", "resnet50"],
     "es_metric": ["accuracy", "loss"],
+    "optimizer": ["sgd", "adamw"],
     "device": ["auto", "cpu"],
     "amp_backend": ["auto", "torch"],
     "amp_dtype": ["auto", "bfloat16"],
@@ -47,6 +48,7 @@ SWITCHES = [
     ["--break-epoch", "1"],
     ["--early-stopping-epochs", "1", "--min-wait-before-es", "0"],
     ["--weight-decay", "0"],
+    ["--layer-decay", "0.5"],
     ["--mu", "40"],
 ]
 

@@ -7,7 +7,8 @@ from utils.flags.parse import parse_config
 
 FOLDER = ROOT / "recipes"
 BASELINES = {"fixmatch.flags": (0.0, 1.0), "supervised.flags": (0.0, 0.0)}
-RECIPES = sorted(path.name for path in FOLDER.glob("*.flags") if path.name not in BASELINES)
+PUT_BEHIND = (*BASELINES, "finetune_timm.flags")
+RECIPES = sorted(path.name for path in FOLDER.glob("*.flags") if path.name not in PUT_BEHIND)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -24,3 +25,8 @@ def test_recipes_are_valid_and_explained(name):
 def test_baselines_go_behind_recipes(name):
     config = parse_config([f"@{FOLDER / RECIPES[0]}", f"@{FOLDER / name}"])
     assert (config.lambda_emb, config.lam_u) == BASELINES[name]
+
+
+def test_fine_tuning_goes_behind_a_recipe():
+    config = parse_config([f"@{FOLDER / 'cifar100_subset_cpu.flags'}", f"@{FOLDER / 'finetune_timm.flags'}"])
+    assert (config.optimizer, config.model_backbone[:5], config.total_steps) == ("adamw", "timm:", 1000)

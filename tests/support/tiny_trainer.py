@@ -28,6 +28,7 @@ def tiny_trainer(
     epochs: int = 2,
     method: Method = METHOD,
     most_skipped: int = 0,
+    optimizer: str = "sgd",
     **schedule,
 ) -> Trainer:
     """Make one that has not begun, every class a group of its own; `schedule`: more of its settings."""
@@ -41,7 +42,7 @@ def tiny_trainer(
         model=model,
         ema=ModelEma(model, decay=0.9),
         guessor=LabelGuessor(class_vectors(classes), torch.arange(classes), thr_emb=0.0),
-        optimizer=build_optimizer(model, lr=0.05, momentum=0.9, weight_decay=5e-4),
+        optimizer=build_optimizer(model, lr=0.05, momentum=0.9, weight_decay=5e-4, kind=optimizer),
         precision=TorchPrecision(CPU, torch.float32),
         method=method,
         schedule=Schedule(steps_per_epoch=steps, total_steps=steps * epochs, last_epoch=epochs, lr=0.05, **settings),

@@ -7,6 +7,7 @@ from utils.errors import SemcoError
 from utils.flags.config import Config, flag_of
 
 _COUNT = 10**12
+_BACKBONES = ("wres", "resnet18", "resnet50")
 _RANGES: dict[str, tuple[float, float, str]] = {
     "valid_fraction": (0.0, 0.9, "a share from 0 to 0.9"),
     "eps": (0.0, 2.0, "a cosine distance from 0 to 2, or auto"),
@@ -28,6 +29,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "lr": (1e-12, 1e3, "a number above 0"),
     "momentum": (1e-12, 1.0, "a number above 0, up to 1 (Nesterov momentum needs some)"),
     "weight_decay": (0.0, 1e3, "0 or more"),
+    "layer_decay": (0.01, 1.0, "a factor from 0.01 to 1"),
     "early_stopping_epochs": (0, _COUNT, "a number of epochs, or 0 for none"),
     "min_wait_before_es": (-1, _COUNT, "a number of epochs, or -1 for none"),
     "checkpoint_minutes": (0.0, 1e6, "minutes, or 0 for none within an epoch"),
@@ -70,6 +72,8 @@ def _check_together(config: Config) -> None:
         raise SemcoError(
             f"--n-imgs-per-epoch {config.n_imgs_per_epoch} is smaller than --batch-size {config.batch_size}: no step is made"
         )
+    _check_backbone(config)
+    _check_optimizer(config)
     kind, _, model = (config.label_embedder or "sentence-transformers:-").partition(":")
     if kind != "sentence-transformers" or not model:
         raise SemcoError(
@@ -79,3 +83,18 @@ def _check_together(config: Config) -> None:
         raise SemcoError("--use-pretrained needs --checkpoint-path: name the checkpoint to start from")
     if config.checkpoint_path is not None and not config.use_pretrained:
         raise SemcoError("--checkpoint-path does nothing without --use-pretrained: add it, or drop the path")
+
+
+def _check_backbone(config: Config) -> None:
+    name = config.model_backbone
+    if name is not None and name not in _BACKBONES and not (name.startswith("timm:") and name != "timm:"):
+        raise SemcoError(f"--model-backbone is {name!r}: expected {', '.join(_BACKBONES)} or timm:NAME")
+
+
+def _check_optimizer(config: Config) -> None:
+    if config.optimizer == "adamw" and config.momentum != Config.momentum:
+        raise SemcoError("--momentum is for --optimizer sgd: drop it, AdamW has averages of its own")
+    if config.layer_decay != 1 and config.freeze_backbone:
+        raise SemcoError(
+            "--layer-decay does nothing with --freeze-backbone, which trains the heads only: drop one of them"
+        )

@@ -111,9 +111,9 @@ class Config:
 
     model_backbone: str | None = option(
         None,
-        "network; auto: wres when --im-size <= 64, else resnet50",
+        "network: wres, resnet18, resnet50, or timm:NAME for any image model of timm, such as timm:vit_small_patch16_224; "
+        "auto: wres when --im-size <= 64, else resnet50",
         group=_NETWORK,
-        choices=("wres", "resnet18", "resnet50"),
         words={"auto": None},
     )
     wres_k: int = option(2, "width factor of the WideResNet (k)", group=_NETWORK)
@@ -121,9 +121,14 @@ class Config:
     bn_momentum: float = option(
         0.001, "share of the newest batch in the WideResNet's running statistics; short runs want 0.05", group=_NETWORK
     )
-    imgnet_pretrained: bool = option(True, "start resnet18/resnet50 from ImageNet's weights", group=_NETWORK)
+    imgnet_pretrained: bool = option(
+        True, "start resnet18/resnet50 from ImageNet's weights, and timm:NAME from that model's own", group=_NETWORK
+    )
     imgnet_weights: Path | None = option(
-        None, "file with torchvision's ImageNet weights, for machines without network", group=_NETWORK
+        None,
+        "file of pretrained weights, .pth, .pt or .safetensors, for machines without network: torchvision's for "
+        "resnet18/resnet50, the model's own for timm:NAME",
+        group=_NETWORK,
     )
     use_pretrained: bool = option(
         False, "start from the weights of --checkpoint-path; what fits is loaded", group=_NETWORK
@@ -141,9 +146,25 @@ class Config:
         65536, "labelled images drawn per epoch; iterations = this // --batch-size", group=_TRAINING
     )
     batch_size: int = option(64, "labelled images per step (B)", group=_TRAINING)
+    optimizer: str = option(
+        "sgd",
+        "sgd with Nesterov momentum, or adamw, which is usual for fine-tuning transformers",
+        group=_TRAINING,
+        choices=("sgd", "adamw"),
+    )
     lr: float = option(0.03, "learning rate at the first step (eta)", group=_TRAINING)
     momentum: float = option(0.9, "Nesterov momentum of SGD (beta)", group=_TRAINING)
-    weight_decay: float = option(5e-4, "weight decay, on all but normalisation layers", group=_TRAINING)
+    weight_decay: float = option(
+        5e-4,
+        "weight decay, on all but normalisation layers; with adamw, on all but these, biases and position embeddings",
+        group=_TRAINING,
+    )
+    layer_decay: float = option(
+        1.0,
+        "factor of the learning rate from each layer to the one below it, so that a pretrained network's lowest layers change "
+        "least; 1: the same for all",
+        group=_TRAINING,
+    )
     early_stopping_epochs: int = option(
         0, "stop after this many epochs without a better --es-metric; 0: do not", group=_TRAINING
     )

@@ -14,6 +14,8 @@ _MACHINE = {
 }  # fmt: skip
 # Files that may be anywhere; their names say which they are.
 _FILES = {"word_vec_path", "label_terms", "imgnet_weights", "checkpoint_path"}
+# How a backbone says that it is timm's.
+_TIMM = "timm:"
 # What the method's name says already.
 _NAMED = {"lam_u", "lambda_emb", "cotrain", "eps", "shuffle_vectors", "model_backbone", "wres_k", "wres_n"}
 
@@ -40,10 +42,12 @@ def is_supervised(flags: Mapping[str, Any]) -> bool:
 
 
 def backbone(flags: Mapping[str, Any]) -> str:
-    """Name the network, such as WRN-28-2."""
+    """Name the network, such as WRN-28-2, and what it starts from where that can differ."""
     name = flags["model_backbone"] or ("wres" if flags["im_size"] <= 64 else "resnet50")
     if name == "wres":
         return f"WRN-{flags['wres_n']}-{flags['wres_k']}"
+    if name.startswith(_TIMM):
+        return f"timm's {name.removeprefix(_TIMM)}, {'pretrained' if flags['imgnet_pretrained'] else 'from scratch'}"
     start = "ImageNet weights" if flags["imgnet_pretrained"] else "from scratch"
     return f"{name.replace('resnet', 'ResNet-')}, {start}"
 

@@ -1,5 +1,6 @@
 """A step is undone entirely, or not touched."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -8,15 +9,17 @@ from models.step.guard import StepGuard
 from models.step.optimizer import build_optimizer
 
 
-def _parts():
+def _parts(kind="sgd"):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
-    optimizer = build_optimizer(model, lr=0.1, momentum=0.9, weight_decay=5e-4)
+    optimizer = build_optimizer(model, lr=0.1, momentum=0.9, weight_decay=5e-4, kind=kind)
     return model, ModelEma(model, decay=0.5), optimizer
 
 
 def _state(model, ema, optimizer):
-    momentum = {f"momentum {place}": one["momentum_buffer"] for place, one in enumerate(optimizer.state.values())}
+    momentum = {
+        f"{name} {place}": value for place, one in enumerate(optimizer.state.values()) for name, value in one.items()
+    }
     found = {
         **model.state_dict(),
         **{f"ema {name}": value for name, value in ema.module.state_dict().items()},
@@ -35,12 +38,14 @@ def _step(model, ema, optimizer, guard, *, scale=1.0):
     return guard.undo(~torch.isfinite(loss.detach()))
 
 
-def test_undone_or_untouched():
-    parts = _parts()
+@pytest.mark.parametrize(("kind", "tensors"), [("sgd", 6), ("adamw", 18)])
+def test_undone_or_untouched(kind, tensors):
+    parts = _parts(kind)
     guard = StepGuard(*parts, reduce=lambda values: values)
     assert not _step(*parts, guard)
     before = _state(*parts)
-    assert len(before) == 9 + 9 + 6  # model and average: six parameters and three buffers each; momentum
+    # Model and average: six parameters and three buffers each; momentum, or two averages and a count.
+    assert len(before) == 9 + 9 + tensors
     assert _step(*parts, guard, scale=float("nan"))
     after = _state(*parts)
     assert all(torch.equal(before[name], after[name]) for name in before)

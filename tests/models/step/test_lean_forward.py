@@ -4,6 +4,8 @@ import copy
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 
 from models.networks.two_head import build_model
@@ -48,6 +50,27 @@ def test_the_same_bits(dtype, frozen):
     assert all(torch.equal(state[name], lean_state[name]) for name in state)
     counts = {int(module.num_batches_tracked) for module in lean.modules() if isinstance(module, _NormBase)}
     assert counts == ({0} if frozen else {2})
+
+
+class _Standardised(nn.Conv2d):
+    """A convolution by weights of mean 0 and standard deviation 1 per output channel, as some of timm's models have."""
+
+    def forward(self, images):
+        mean = self.weight.mean((1, 2, 3), keepdim=True)
+        return F.conv2d(images, (self.weight - mean) / self.weight.std((1, 2, 3), keepdim=True), self.bias)
+
+
+def test_layers_that_compute_with_their_weights_first_give_the_same_bits():
+    torch.manual_seed(0)
+    plain = nn.Sequential(_Standardised(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)).train()
+    lean = copy.deepcopy(plain)
+    images = torch.randn(4, 3, 16, 16)
+    for network in (plain, LeanForward(lean, torch.bfloat16).train()):
+        with TorchPrecision(CPU, torch.bfloat16).forward():
+            output = network(images)
+        output.float().square().sum().backward()
+    pairs = zip(plain.parameters(), lean.parameters(), strict=True)
+    assert all(torch.equal(one.grad, two.grad) for one, two in pairs)
 
 
 def test_the_model_is_itself_again_even_after_an_error():

@@ -28,6 +28,9 @@ def test_backbones():
     assert backbone(DEFAULT) == "WRN-28-2"
     assert backbone({**DEFAULT, "im_size": 84}) == "ResNet-50, ImageNet weights"
     assert backbone({**DEFAULT, "model_backbone": "resnet18", "imgnet_pretrained": False}) == "ResNet-18, from scratch"
+    timm = {**DEFAULT, "model_backbone": "timm:resnet50.a1_in1k"}
+    assert backbone(timm) == "timm's resnet50.a1_in1k, pretrained"
+    assert backbone({**timm, "imgnet_pretrained": False}) == "timm's resnet50.a1_in1k, from scratch"
 
 
 def test_flags_of_the_machine_do_not_set_runs_apart():
