@@ -108,6 +108,8 @@ def train(config: Config, request: StopRequest) -> None:
             seed=config.seed, facts=facts, class_names=selection.class_names, label_vectors=semantics.fingerprint()
         )
         identity["inference"] = inference_facts(config, semantics, data.statistics)
+        validated_files = file_names(selection.validation.index, data.validation_rows)
+        del data  # where the feed has moved the pixels to a GPU, the host need not keep them
         interrupted = resume.choose(identity, world=world)
         number_format = interrupted.content["number_format"] if interrupted else None
         trainer = build_trainer(config, network, semantics, world=world, number_format=number_format)
@@ -155,9 +157,7 @@ def train(config: Config, request: StopRequest) -> None:
             LOGGER.info("\n%s", format_summary(history.records, history.best_epoch))
             folder.write_summary(history.records, history.best_epoch)
             if world.is_main:
-                answers = trainer.predict(
-                    feed.validation(shared=False), ids=file_names(selection.validation.index, data.validation_rows)
-                )
+                answers = trainer.predict(feed.validation(shared=False), ids=validated_files)
                 folder.write_evaluation(answers, semantics)
                 if config.diagnose_images and len(selection.unlabelled):
                     sample = feed.pool_sample(config.diagnose_images)

@@ -29,7 +29,7 @@ VARIANTS = {
     "graph + compiled": ["--graph", "--compiled"],
 }
 # What a training on generated images imports besides torch.
-_NEEDED = ("numpy", "torchvision", "PIL", "tqdm", "jaxtyping", "pyarrow")
+_NEEDED = ("numpy", "torchvision", "PIL", "tqdm", "jaxtyping")
 _ROUNDS = [["eager", "graph"], ["graph + compiled"], ["compiled"]]
 FLAGS = {
     "eager": "neither --cuda-graph nor --compile",

@@ -1,10 +1,13 @@
 """Whole runs through the command line on generated images: what is written, what repeats, data of all kinds."""
 
+import copy
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from PIL import Image
 
 import run_semco
 import split_maker
+from models.trainer import Trainer
 from tests.support.datasets import CLASSES, TERMS, make_dataset, write_split, write_vectors
 from tests.support.project import ROOT
 from tests.support.tiny_runs import equal, flags_for, label_rows, train, weights
@@ -226,3 +230,22 @@ def test_a_mistake_takes_one_line_and_leaves_nothing(tiny_dataset, tmp_path, cap
     assert len(lines) == 2
     assert all(line.startswith("error: ") for line in lines)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pixels_that_were_moved_to_a_gpu_leave_the_host(tiny_dataset, tmp_path, monkeypatch):
+    left = []
+
+    def move(data, wanted, device):
+        left.append(weakref.ref(data.pool.store))
+        return copy.deepcopy(data)
+
+    def check(self, *arguments, **named):
+        gc.collect()
+        assert left[-1]() is None
+        return trained(self, *arguments, **named)
+
+    trained = Trainer.train_epoch
+    monkeypatch.setattr("loaders.feed.place_pixels", move)
+    monkeypatch.setattr(Trainer, "train_epoch", check)
+    train(tiny_dataset, tmp_path)
+    assert left

@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from utils.files.names import path_fault
 from utils.records.run_files import RunFiles
 from utils.results.class_tables import to_data_uri
-from utils.results.predictions import UNKNOWN, PredictionTable, find_predictions
+from utils.results.prediction_file import find_predictions
+from utils.results.predictions import UNKNOWN, PredictionTable
 
 _SIDE = 112
 # A small image is shown pixel by pixel instead of blurred.

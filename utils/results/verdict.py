@@ -8,7 +8,7 @@ from utils.errors import SemcoError
 from utils.records.methods import backbone, differing_flags, is_supervised, method_name
 from utils.records.published import PublishedFigure, find_published
 from utils.records.run_files import RunFiles, best_epoch, is_run_folder, number, read_run
-from utils.results.predictions import find_predictions
+from utils.results.prediction_file import find_predictions
 from utils.results.statistics import paired_difference, wilson_interval
 from utils.results.wording import count, higher, percent
 

@@ -20,7 +20,8 @@ from utils.flags.config import Config
 from utils.labels.semantics import LabelSemantics
 from utils.labels.table import write_label_groups
 from utils.metrics import summarise
-from utils.results.predictions import Predictions, write_predictions
+from utils.results.prediction_file import write_predictions
+from utils.results.predictions import Predictions
 from utils.results.pseudo_labels import PoolGuesses, count_per_class
 from utils.run.checkpoint import BEST, LAST, PREVIOUS, save_checkpoint
 from utils.run.environment import environment

@@ -8,7 +8,8 @@ from PIL import Image
 
 from utils.flags.config import Config
 from utils.results.evaluation import evaluate_fully
-from utils.results.predictions import UNKNOWN, Predictions, write_predictions
+from utils.results.prediction_file import write_predictions
+from utils.results.predictions import UNKNOWN, Predictions
 
 HOSTILE = (
     "<script>document.title='owned'</script>", "<img src=x onerror=alert(1)>", "\"quoted\" & 'more'", "{{ 7 * 7 }}",

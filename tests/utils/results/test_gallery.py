@@ -11,7 +11,7 @@ from PIL import Image
 from tests.utils.results.made_runs import make_images, make_run
 from utils.records.run_files import read_run
 from utils.results.gallery import label_map, make_galleries, read_thumbnail
-from utils.results.predictions import find_predictions
+from utils.results.prediction_file import find_predictions
 
 
 @pytest.fixture

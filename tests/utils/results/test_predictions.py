@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from utils.errors import SemcoError
-from utils.results.predictions import UNKNOWN, Predictions, rank, read_predictions, tabulate, write_predictions
+from utils.results.prediction_file import read_predictions, write_predictions
+from utils.results.predictions import UNKNOWN, Predictions, rank, tabulate
 
 NAMES = ("cat", "<script>alert(1)</script>", 'naïve, "quoted"\\class')
 
