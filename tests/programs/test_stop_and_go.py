@@ -13,6 +13,7 @@ import run_semco
 from models import evaluate
 from models.trainer import Trainer
 from tests.support.run_equality import assert_equal_runs, records_without_times
+from utils.results import report
 from utils.run import folder as run_dir
 from utils.run.checkpoint import load_checkpoint
 from utils.run.folder import RunFolder
@@ -111,6 +112,19 @@ class _KilledError(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
+def kill_at(patch, owner, name: str, number: int) -> None:
+    """End the run as a kill does when `owner.name` is called for the `number`th time."""
+    calls, original = [], getattr(owner, name)
+
+    def killing(*arguments, **named):
+        calls.append(name)
+        if len(calls) == number:
+            raise _KilledError
+        return original(*arguments, **named)
+
+    patch.setattr(owner, name, killing)
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "number"),
     [
@@ -121,20 +135,44 @@ class _KilledError(BaseException):
     ],
 )
 def test_a_killed_run_goes_on(start, whole, tmp_path, monkeypatch, owner, name, number):
-    calls, original = [], getattr(owner, name)
-
-    def killing(*arguments, **named):
-        calls.append(name)
-        if len(calls) == number:
-            raise _KilledError
-        return original(*arguments, **named)
-
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, killing)
+        kill_at(patch, owner, name, number)
         with pytest.raises(_KilledError):
             start(tmp_path, "--checkpoint-minutes", "1e-6")
     assert start(tmp_path, "--resume", "auto") == 0
     assert_equal_runs(whole, only_run(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "number"),
+    [
+        (RunFolder, "write_evaluation", 1),
+        (run_dir, "write_predictions", 1),
+        (run_dir, "write_predictions", 2),
+        (report, "render", 1),
+        (report, "write_text", 1),
+    ],
+)
+def test_a_run_killed_while_its_results_are_written(start, whole, tmp_path, monkeypatch, owner, name, number):
+    monkeypatch.undo()  # with a report
+    monkeypatch.setattr(RunFolder, "draw_pictures", lambda *_: None)
+    with monkeypatch.context() as patch:
+        kill_at(patch, owner, name, number)
+        with pytest.raises(_KilledError):
+            start(tmp_path)
+    assert not (only_run(tmp_path) / "report.html").exists()
+    assert start(tmp_path, "--resume", "auto") == 0
+    resumed = only_run(tmp_path)
+    for file in ("evaluation.json", "predictions.parquet", "pool.parquet"):
+        assert (resumed / file).read_bytes() == (whole / file).read_bytes(), file
+    assert _results_of(resumed) == _results_of(whole)
+    assert_equal_runs(whole, resumed)
+
+
+def _results_of(folder: Path) -> str:
+    """Return what the report says from the results on, past what differs between runs: command, folder, times."""
+    text = (folder / "report.html").read_text(encoding="utf-8").replace(str(Path(*folder.parts[-4:])), "RUN")
+    return text.split('<section id="classes">')[1]
 
 
 def test_a_damaged_checkpoint_falls_back(start, whole, tmp_path, monkeypatch, capsys):
