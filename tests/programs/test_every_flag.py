@@ -27,6 +27,8 @@ TRIED = {
     "amp_dtype": ["auto", "bfloat16"],
     "data_device": ["auto", "cpu"],
     "on_nan": ["stop", "skip"],
+    "strong_bn": ["shared", "separate"],
+    "ramp_up": ["none", "agreement"],
 }
 # Tried elsewhere: the stand-in for apex in test_precision.py; what needs a GPU in test_gpu.py.
 ELSEWHERE = {("amp_backend", "apex"), ("amp_dtype", "float16"), ("device", "cuda"), ("data_device", "cuda")}
