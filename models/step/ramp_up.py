@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 # Share of the newest step in the running shares: they cover about 100 steps.
 _NEWEST = 0.01
+# Heads that agree by chance alone this often name one class only, and what is beyond chance is lost in rounding.
+_CERTAIN = 0.999
 # What lambda_emb starts from: an embedding head that learns nothing would never agree with the class head.
 _FIRST_LAMBDA_EMB = 1.0
 
@@ -16,17 +18,18 @@ class RampUp(nn.Module):
 
     Reliability is the agreement of both heads on weak views beyond chance, Cohen's kappa:
 
-        r = max(0, (a - e) / (1 - e)),   e = sum over classes c of p_c * q_c
+        r = s * max(0, (a - e) / (1 - e)),   e = sum over classes c of p_c * q_c
 
     with a the share of images for which both heads name the same class, and p_c and q_c the shares for which the class head
-    and the embedding head name class c. All three are exponential averages over the steps (0.99 of the old, 0.01 of the new),
-    over all unlabelled images, confident or not, and begin at 0. Heads that always name the same class agree by chance alone:
-    r is 0. Then
+    and the embedding head name class c, over all unlabelled images, confident or not. All three are exponentially weighted
+    means over the steps so far, of which step t counts 0.99 times as much as step t + 1; s = 1 - 0.99^t grows from 0 to 1, as
+    they come to rest on more than a few steps. Heads that always name one and the same class agree by chance alone: r is 0.
+    Then
 
         lambda_u(t)   = r * lambda_u
         lambda_emb(t) = f + r * (lambda_emb - f),   f = min(1, lambda_emb)
 
-    The averages are buffers on the device, which a step updates in place without synchronising with the host.
+    The means are buffers on the device, which a step updates in place without synchronising with the host.
 
     Args:
         num_classes: C.
@@ -46,6 +49,7 @@ class RampUp(nn.Module):
         super().__init__()
         self._lam_u, self._lambda_emb = lam_u, lambda_emb
         self._reduce, self._world_size = reduce, world_size
+        self.register_buffer("seen", torch.zeros(()))
         self.register_buffer("agreement", torch.zeros(()))
         self.register_buffer("by_class", torch.zeros(num_classes))
         self.register_buffer("by_embedding", torch.zeros(num_classes))
@@ -63,15 +67,17 @@ class RampUp(nn.Module):
         )
         shares = self._reduce(counts) / (len(class_labels) * self._world_size)
         agreement, by_class, by_embedding = shares.split([1, len(self.by_class), len(self.by_embedding)])
+        self.seen.lerp_(torch.ones_like(self.seen), _NEWEST)
         self.agreement.lerp_(agreement[0], _NEWEST)
         self.by_class.lerp_(by_class, _NEWEST)
         self.by_embedding.lerp_(by_embedding, _NEWEST)
 
     def reliability(self) -> Tensor:
         """Return r, 0-d float32 from 0 to 1."""
-        by_chance = (self.by_class * self.by_embedding).sum()
-        beyond = (self.agreement - by_chance) / (1 - by_chance).clamp(min=1e-6)
-        return beyond.clamp(0, 1)
+        seen = self.seen.clamp(min=_NEWEST)  # before the first step all means are 0
+        by_chance = (self.by_class / seen * (self.by_embedding / seen)).sum()
+        beyond = (self.agreement / seen - by_chance) / (1 - by_chance)
+        return self.seen * torch.where(by_chance < _CERTAIN, beyond, 0.0).clamp(0, 1)
 
     def weights(self) -> tuple[Tensor, Tensor]:
         """Return lambda_u and lambda_emb as they are now, 0-d float32."""
