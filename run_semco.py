@@ -58,7 +58,7 @@ def train(config: Config, request: StopRequest) -> None:
     from loaders.feed import Feed, check_plan_fits
     from loaders.pixels.statistics import PixelStatistics
     from loaders.training_data import describe_data, file_names, open_training_data, select_images
-    from models.assemble import build_network, build_trainer, check_machine, decided, settle
+    from models.assemble import build_network, build_trainer, check_machine, decided, settle, warn_of_length
     from models.inference import inference_facts
     from models.step.tally import NotFiniteError
     from utils.labels.semantics import describe_labels
@@ -91,6 +91,8 @@ def train(config: Config, request: StopRequest) -> None:
         semantics = describe_labels(config, selection.class_names, progress=progress)
         LOGGER.info("%s", format_label_table(semantics))
         for text in semantics.warnings:
+            LOGGER.warning("%s", text)
+        if text := warn_of_length(config, len(selection.labelled) / len(selection.class_names), sys.argv[1:]):
             LOGGER.warning("%s", text)
         settings = settle(config, semantics)
         network = build_network(settings, semantics)

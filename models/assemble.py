@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from utils.labels.threshold import auto_threshold
 from utils.processes.world import World
 from utils.schedule import Schedule, auto_bn_momentum, auto_ema_alpha
 from utils.seeding import Draws, Purpose
+from utils.short_runs import warn_of_short_run
 
 LOGGER = logging.getLogger("semco")
 # In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
@@ -55,6 +57,22 @@ def settle(config: Config, semantics: LabelSemantics) -> Config:
         bn_momentum = auto_bn_momentum(config.total_steps)
         LOGGER.info("--bn-momentum auto is %.4g at %d steps", bn_momentum, config.total_steps)
     return dataclasses.replace(config, thr_emb=thr_emb, ema_alpha=ema_alpha, bn_momentum=bn_momentum)
+
+
+def warn_of_length(config: Config, labels_per_class: float, arguments: Sequence[str]) -> str | None:
+    """Say that supervised training was measured to do as well as a run of this length; None where nothing says so.
+
+    Args:
+        arguments: the command line of the run.
+    """
+    if not config.unlabelled_batch or starts_pretrained(config) or config.use_pretrained:
+        return None
+    return warn_of_short_run(
+        steps=config.last_epoch * config.steps_per_epoch,
+        labels_per_class=labels_per_class,
+        images_per_labelled=1 + 2 * config.mu,
+        arguments=arguments,
+    )
 
 
 def decided(config: Config, settings: Config) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.assemble import _number_format, _ramp_up, check_machine, decided, settle
+from models.assemble import _number_format, _ramp_up, check_machine, decided, settle, warn_of_length
 from models.networks.two_head import build_model
 from utils.errors import SemcoError
 from utils.flags.parse import parse_config
@@ -79,6 +79,26 @@ def test_what_is_auto_gets_numbers(caplog):
         "--ema-alpha auto is 0.99 at 1000 steps",
         "--bn-momentum auto is 0.05 at 1000 steps",
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ((), True),
+        (("--lambda-emb", "0"), True),
+        (("--lam-u", "0"), False),
+        (("--break-epoch", "0"), False),
+        (("--model-backbone", "resnet18"), False),
+        (("--model-backbone", "resnet18", "--no-imgnet-pretrained"), True),
+        (("--use-pretrained", "--checkpoint-path", "x.pth"), False),
+    ],
+)
+def test_a_run_that_is_too_short_to_pay(flags, told):
+    """Ten steps of a schedule of 300 epochs."""
+    shape = ("--n-imgs-per-epoch", "640", "--n-epoches", "30000", "--break-epoch", "1")
+    text = warn_of_length(_config(*shape, *flags), 25, ["--mu", "3", *flags])
+    assert (text is not None) == told
+    assert not told or text.endswith(" ".join(["run_semco.py --mu 3", *flags, "--lambda-emb 0 --lam-u 0"]))
 
 
 def test_what_is_given_stays(caplog):
