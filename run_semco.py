@@ -58,7 +58,7 @@ def train(config: Config, request: StopRequest) -> None:
     from loaders.feed import Feed, check_plan_fits
     from loaders.pixels.statistics import PixelStatistics
     from loaders.training_data import describe_data, file_names, open_training_data, select_images
-    from models.assemble import build_network, build_trainer, check_machine
+    from models.assemble import build_network, build_trainer, check_machine, decided, settle, warn_of_length
     from models.inference import inference_facts
     from models.step.tally import NotFiniteError
     from utils.labels.semantics import describe_labels
@@ -92,13 +92,16 @@ def train(config: Config, request: StopRequest) -> None:
         LOGGER.info("%s", format_label_table(semantics))
         for text in semantics.warnings:
             LOGGER.warning("%s", text)
-        network = build_network(config, semantics)
+        if text := warn_of_length(config, len(selection.labelled) / len(selection.class_names), sys.argv[1:]):
+            LOGGER.warning("%s", text)
+        settings = settle(config, semantics)
+        network = build_network(settings, semantics)
         expected = network.normalisation and PixelStatistics(*network.normalisation)
         with world.main_first():
             data = open_training_data(config, selection, statistics=expected, progress=progress)
         feed = Feed(config, data, world=world)
         if config.preview:
-            trainer = build_trainer(config, network, semantics, world=world)
+            trainer = build_trainer(settings, network, semantics, world=world)
             preview(config, selection, semantics, data, feed, trainer)
             return
 
@@ -107,12 +110,12 @@ def train(config: Config, request: StopRequest) -> None:
         identity = resume.identity(
             seed=config.seed, facts=facts, class_names=selection.class_names, label_vectors=semantics.fingerprint()
         )
-        identity["inference"] = inference_facts(config, semantics, data.statistics)
+        identity["inference"] = inference_facts(settings, semantics, data.statistics)
         validated_files = file_names(selection.validation.index, data.validation_rows)
         del data  # where the feed has moved the pixels to a GPU, the host need not keep them
         interrupted = resume.choose(identity, world=world)
         number_format = interrupted.content["number_format"] if interrupted else None
-        trainer = build_trainer(config, network, semantics, world=world, number_format=number_format)
+        trainer = build_trainer(settings, network, semantics, world=world, number_format=number_format)
         if interrupted:
             trainer.load_state_dict(interrupted.content)
         history = trainer.history
@@ -124,7 +127,9 @@ def train(config: Config, request: StopRequest) -> None:
             interrupted=interrupted,
         )
         with folder:
-            folder.write_config(config, resolved={**facts, **trainer.describe(), "processes": world.size})
+            folder.write_config(
+                config, resolved={**facts, **trainer.describe(), **decided(config, settings), "processes": world.size}
+            )
             folder.write_labels(semantics)
 
             # Epochs.

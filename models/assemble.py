@@ -1,6 +1,8 @@
 """Config and label semantics -> network -> a Trainer that is ready to train."""
 
+import dataclasses
 import logging
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -14,13 +16,17 @@ from models.step.called import callable_network
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import ApexPrecision, Precision, TorchPrecision, choose_dtype, import_apex_amp
+from models.step.ramp_up import RampUp
 from models.trainer import Method, Trainer
 from utils.errors import SemcoError, first_ten
 from utils.flags.config import Config
+from utils.labels.insight import idle_score
 from utils.labels.semantics import LabelSemantics
+from utils.labels.threshold import auto_threshold
 from utils.processes.world import World
-from utils.schedule import Schedule
+from utils.schedule import Schedule, auto_bn_momentum, auto_ema_alpha
 from utils.seeding import Draws, Purpose
+from utils.short_runs import warn_of_short_run
 
 LOGGER = logging.getLogger("semco")
 # In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
@@ -35,6 +41,44 @@ _LARGEST_ADAMW_RATE = 5e-3
 def starts_pretrained(config: Config) -> bool:
     """Return True when the backbone starts from pretrained weights, ImageNet's or those of a timm model."""
     return resolve_backbone(config.model_backbone, config.im_size) != "wres" and config.imgnet_pretrained
+
+
+def settle(config: Config, semantics: LabelSemantics) -> Config:
+    """Return the config with numbers for what is `auto`: they follow from the length of the schedule and the class vectors."""
+    thr_emb, ema_alpha, bn_momentum = config.thr_emb, config.ema_alpha, config.bn_momentum
+    if thr_emb is None:
+        thr_emb = auto_threshold(semantics.vectors, semantics.grouping.ids)
+        idle = idle_score(semantics.vectors, semantics.grouping.ids)
+        LOGGER.info("--thr-emb auto is %g; an embedding that knows nothing scores %.2f", thr_emb, idle)
+    if ema_alpha is None:
+        ema_alpha = auto_ema_alpha(config.total_steps)
+        LOGGER.info("--ema-alpha auto is %.4g at %d steps", ema_alpha, config.total_steps)
+    if bn_momentum is None:
+        bn_momentum = auto_bn_momentum(config.total_steps)
+        LOGGER.info("--bn-momentum auto is %.4g at %d steps", bn_momentum, config.total_steps)
+    return dataclasses.replace(config, thr_emb=thr_emb, ema_alpha=ema_alpha, bn_momentum=bn_momentum)
+
+
+def warn_of_length(config: Config, labels_per_class: float, arguments: Sequence[str]) -> str | None:
+    """Say that supervised training was measured to do as well as a run of this length; None where nothing says so.
+
+    Args:
+        arguments: the command line of the run.
+    """
+    if not config.unlabelled_batch or starts_pretrained(config) or config.use_pretrained:
+        return None
+    return warn_of_short_run(
+        steps=config.last_epoch * config.steps_per_epoch,
+        labels_per_class=labels_per_class,
+        images_per_labelled=1 + 2 * config.mu,
+        arguments=arguments,
+    )
+
+
+def decided(config: Config, settings: Config) -> dict[str, float]:
+    """Return the numbers that `settle` put in the place of `auto`, under their flags' names."""
+    names = ("thr_emb", "ema_alpha", "bn_momentum")
+    return {name: getattr(settings, name) for name in names if getattr(config, name) is None}
 
 
 def check_machine(config: Config, world: World) -> None:
@@ -69,8 +113,11 @@ def check_machine(config: Config, world: World) -> None:
 
 def _check_batch_norm(config: Config, world: World, network: TwoHeadNet | None = None) -> None:
     """Refuse single images of which BatchNorm gets a single pixel; for a timm model, whose layers differ, by trying one."""
-    images = (config.batch_size + 2 * config.unlabelled_batch) // (1 if config.sync_bn else world.size)
-    if images != 1 or config.freeze_backbone:
+    strong = config.unlabelled_batch
+    images = config.batch_size + 2 * strong
+    if config.strong_bn == "separate" and strong:
+        images = min(images - strong, strong)
+    if images // (1 if config.sync_bn else world.size) != 1 or config.freeze_backbone:
         return
     backbone = resolve_backbone(config.model_backbone, config.im_size)
     if backbone.startswith(PREFIX):
@@ -213,6 +260,17 @@ def build_trainer(
         most_skipped=config.most_skipped,
         cuda_graph=config.cuda_graph,
         compiled=config.compile,
+        separate_strong=config.strong_bn == "separate",
+        ramp_up=_ramp_up(config, len(semantics.vectors), world),
+    )
+
+
+def _ramp_up(config: Config, num_classes: int, world: World) -> RampUp | None:
+    """Return what weighs the losses; nothing where there are no pseudo-labels, or no second head that they are compared by."""
+    if config.ramp_up == "none" or not config.unlabelled_batch or not config.lambda_emb:
+        return None
+    return RampUp(
+        num_classes, lam_u=config.lam_u, lambda_emb=config.lambda_emb, reduce=world.sum, world_size=world.size
     )
 
 

@@ -37,8 +37,8 @@ def co_training_loss(
     guess: Guess,
     class_vectors: Float[Tensor, "classes dims"],
     thr: float,
-    lam_u: float,
-    lambda_emb: float,
+    lam_u: float | Float[Tensor, ""],
+    lambda_emb: float | Float[Tensor, ""],
     cotrain: bool = True,
 ) -> LossParts:
     """Compute the loss of one step.
@@ -60,6 +60,7 @@ def co_training_loss(
         labels: the labelled images' classes y.
         guess: what the embedding head makes of the weak views (t, m_e and h), from `LabelGuessor`.
         thr: the class head's confidence threshold.
+        lam_u, lambda_emb: weights of the losses; tensors where they change from step to step.
         cotrain: False drops each head's use of the other's guesses: the terms with h in L_class and y_hat in L_emb.
     """
     confidence, pseudo_labels = weak.logits.detach().float().softmax(dim=1).max(dim=1)

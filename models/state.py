@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from models.history import History
 from models.step.ema import ModelEma
 from models.step.precision import Precision
+from models.step.ramp_up import RampUp
 from models.step.tally import NotFiniteError, Tally
 from utils.errors import SemcoError
 
@@ -23,6 +24,7 @@ class Stateful(Protocol):
     tally: Tally
     history: History
     device: torch.device
+    ramp_up: RampUp | None
 
 
 def capture_state(trainer: Stateful) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def capture_state(trainer: Stateful) -> dict[str, Any]:
         "number_format": trainer.precision.name,
         "precision": trainer.precision.state_dict(),
         "tally": trainer.tally.state_dict(),
+        **({"ramp_up": trainer.ramp_up.state_dict()} if trainer.ramp_up else {}),
         "rng": _rng_state(trainer.device),
         **trainer.history.state_dict(),
     }
@@ -64,6 +67,8 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
         trainer.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
         trainer.precision.load_state_dict(state["precision"])
         trainer.tally.load_state_dict(state["tally"])
+        if trainer.ramp_up:
+            trainer.ramp_up.load_state_dict(state["ramp_up"])
         trainer.history = History.from_state(state)
         _restore_rng(state["rng"], trainer.device)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:

@@ -24,6 +24,8 @@ from models.step.ema import ModelEma
 from models.step.guard import StepGuard
 from models.step.optimizer import set_learning_rate
 from models.step.precision import Precision
+from models.step.ramp_up import RampUp
+from models.step.strong_views import SeparateStrongViews
 from models.step.tally import Tally
 from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
 from utils.results.predictions import Predictions
@@ -53,6 +55,8 @@ class Trainer:
         most_skipped: how many steps of a run are skipped because they are not finite before it stops; 0: it stops at the first.
         cuda_graph: replay the step as one CUDA graph.
         compiled: compile the loss too, as `network` is: its hundred small operations become a few kernels.
+        separate_strong: put the strong views through the network in a forward pass of their own.
+        ramp_up: weighs the losses by the reliability of the pseudo-labels; None: the weights stay as `method` has them.
     """
 
     def __init__(
@@ -70,13 +74,17 @@ class Trainer:
         most_skipped: int = 0,
         cuda_graph: bool = False,
         compiled: bool = False,
+        separate_strong: bool = False,
+        ramp_up: RampUp | None = None,
     ) -> None:
         self.network, self.model, self.ema, self.guessor = network, model, ema, guessor
         self.optimizer, self.precision, self.method, self.schedule = optimizer, precision, method, schedule
         self.world, self.device = world, world.device
         self.history = History()
         self.tally = Tally(world.device, most_broken=most_skipped, reduce=world.sum, world_size=world.size)
-        self._guard = StepGuard(model, ema, optimizer, reduce=world.sum) if most_skipped else None
+        self.ramp_up = ramp_up.to(world.device) if ramp_up else None
+        self._separate_strong = SeparateStrongViews(network, model) if separate_strong else None
+        self._guard = self._build_guard() if most_skipped else None
         self._has_complained = False
         self._compute_loss = torch.compile(self._loss) if compiled else self._loss
         self._compute = CapturedStep(self._compute_step) if cuda_graph else self._compute_step
@@ -103,8 +111,8 @@ class Trainer:
         if self._guard:
             self._guard.remember()
         with self.precision.forward():
-            output = self.network(images)
-        parts = self._compute_loss(output, labels)
+            output = self._forward(images, len(labels))
+        parts = self._compute_loss(output, labels, *self._weights(output, len(labels)))
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.step(parts.total, self.optimizer)
         self.ema.update()
@@ -112,7 +120,22 @@ class Trainer:
         broken = total - total != 0  # not finite, in two kernels instead of `isfinite`'s five
         self.tally.add(parts, self._guard.undo(broken) if self._guard else broken)
 
-    def _loss(self, output: NetOutput, labels: Tensor) -> LossParts:
+    def _forward(self, images: Tensor, num_labelled: int) -> NetOutput:
+        if self._separate_strong is None:
+            return self.network(images)
+        return self._separate_strong(images, (len(images) - num_labelled) // 2)
+
+    def _weights(self, output: NetOutput, num_labelled: int) -> tuple[Tensor, ...]:
+        """Return lambda_u and lambda_emb of this step where they ramp up, nothing where they are the method's."""
+        if self.ramp_up is None:
+            return ()
+        _, weak, _ = output.split(num_labelled)
+        self.ramp_up.update(weak.logits.detach().argmax(1), self.guessor(weak.embedding.detach()).hint)
+        return self.ramp_up.weights()
+
+    def _loss(
+        self, output: NetOutput, labels: Tensor, lam_u: Tensor | None = None, lambda_emb: Tensor | None = None
+    ) -> LossParts:
         labelled, weak, strong = output.split(len(labels))
         vectors, method = self.guessor.class_vectors, self.method
         if not len(weak.logits):
@@ -127,8 +150,8 @@ class Trainer:
             guess=self.guessor(weak.embedding.detach()),
             class_vectors=vectors,
             thr=method.thr,
-            lam_u=method.lam_u,
-            lambda_emb=method.lambda_emb,
+            lam_u=method.lam_u if lam_u is None else lam_u,
+            lambda_emb=method.lambda_emb if lambda_emb is None else lambda_emb,
             cotrain=method.cotrain,
         )
 
@@ -164,6 +187,7 @@ class Trainer:
             "loss": means.pop("total"),
             **means,
             "skipped_steps": history.steps - counted,
+            **({"reliability": float(self.ramp_up.reliability())} if self.ramp_up else {}),
             "lr": self.schedule.learning_rate(first_step + self.schedule.steps_per_epoch - 1),
             "images_per_second": history.images * self.world.size / history.seconds,
             "seconds": history.seconds,
@@ -220,7 +244,11 @@ class Trainer:
         """
         restore_state(self, state)
         if self._guard:
-            self._guard = StepGuard(self.model, self.ema, self.optimizer, reduce=self.world.sum)
+            self._guard = self._build_guard()
+
+    def _build_guard(self) -> StepGuard:
+        others = self.ramp_up.buffers() if self.ramp_up else ()
+        return StepGuard(self.model, self.ema, self.optimizer, reduce=self.world.sum, others=others)
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the run's record."""

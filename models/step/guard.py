@@ -19,10 +19,17 @@ class StepGuard:
     Args:
         model, ema, optimizer: whose tensors must stay the same for as long as the guard is used.
         reduce: adds a tensor up over all processes, which must all undo a step or none.
+        others: more tensors that a step changes in place.
     """
 
     def __init__(
-        self, model: nn.Module, ema: ModelEma, optimizer: Optimizer, *, reduce: Callable[[Tensor], Tensor]
+        self,
+        model: nn.Module,
+        ema: ModelEma,
+        optimizer: Optimizer,
+        *,
+        reduce: Callable[[Tensor], Tensor],
+        others: Iterable[Tensor] = (),
     ) -> None:
         self._reduce = reduce
         self._parameters = [parameter.detach() for parameter in model.parameters()]
@@ -32,6 +39,7 @@ class StepGuard:
             *ema.module.parameters(),
             *ema.module.buffers(),
             *(value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)),
+            *others,
         ]
         self._copies = pairs_by_dtype(_bits(map(torch.empty_like, changing)), _bits(changing))
 

@@ -63,7 +63,11 @@ class LeanForward(nn.Module):
     @contextlib.contextmanager
     def _counted_batches(self) -> Iterator[None]:
         """Hide the counters of the layers that would count, and count for all of them."""
-        counting = [norm._buffers for norm in self._norms if norm.training and norm.num_batches_tracked is not None]
+        counting = [
+            norm._buffers
+            for norm in self._norms
+            if norm.training and norm.track_running_stats and norm.num_batches_tracked is not None
+        ]
         counters = [buffers["num_batches_tracked"] for buffers in counting]
         try:
             for buffers in counting:

@@ -18,11 +18,13 @@ def _step(trainer, step):
     )
 
 
+@pytest.mark.parametrize("for_short_runs", [False, True])
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 @pytest.mark.parametrize("most_skipped", [0, 5])
-def test_a_resumed_copy_trains_alike(tmp_path, most_skipped, kind):
-    trainer = tiny_trainer(most_skipped=most_skipped, optimizer=kind)
-    copy = tiny_trainer(seed=1, most_skipped=most_skipped, optimizer=kind)
+def test_a_copy_goes_on_alike(tmp_path, most_skipped, kind, for_short_runs):
+    settings = {"most_skipped": most_skipped, "optimizer": kind}
+    settings |= {"separate_strong": for_short_runs, "ramps_up": for_short_runs}
+    trainer, copy = tiny_trainer(**settings), tiny_trainer(seed=1, **settings)
     for step in range(3):
         _step(trainer, step)
     trainer.history.steps, trainer.history.seconds = 3, 1.5
@@ -43,6 +45,16 @@ def test_a_resumed_copy_trains_alike(tmp_path, most_skipped, kind):
         for name, value in mine.state_dict().items():
             assert torch.equal(value, theirs.state_dict()[name]), name
     assert copy.tally.read() == trainer.tally.read()
+    if for_short_runs:
+        assert copy.ramp_up.reliability() == trainer.ramp_up.reliability() > 0
+
+
+def test_a_ramp_needs_its_state():
+    trainer = tiny_trainer()
+    _step(trainer, 0)
+    assert "ramp_up" not in capture_state(trainer)
+    with pytest.raises(SemcoError, match="does not fit this run"):
+        restore_state(tiny_trainer(ramps_up=True), capture_state(trainer))
 
 
 def test_the_learning_rate_of_a_checkpoint_is_not_taken_over():

@@ -97,6 +97,58 @@ def test_steps_equal_the_paper_written_out():
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
 
 
+def test_strong_views_apart_are_two_forward_passes_and_one_step():
+    ours, plain = tiny_trainer(separate_strong=True), tiny_trainer()
+    first = B + MU * B
+    for step in range(3):
+        batch = _batch(step)
+        ours.model.train()
+        ours.train_step(batch.images, batch.labels, step=step)
+        model = plain.model.train()
+        parts = [model(batch.images[:first])]
+        kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        parts.append(model(batch.images[first:]))
+        joined = type(parts[0])(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
+        for group in plain.optimizer.param_groups:
+            group["lr"] = ours.optimizer.param_groups[0]["lr"]
+        plain.optimizer.zero_grad()
+        plain._loss(joined, batch.labels).total.backward()
+        plain.optimizer.step()
+        model.load_state_dict(kept, strict=False)
+    for name, value in ours.model.state_dict().items():
+        torch.testing.assert_close(value, plain.model.state_dict()[name], msg=name)
+
+
+def test_losses_weigh_what_their_ramp_says():
+    ours, plain = tiny_trainer(ramps_up=True), tiny_trainer()
+    batch = _batch()
+    output = plain.model.train()(batch.images)
+    for _ in range(30):  # beyond the start, where the unlabelled losses count nothing
+        ours.ramp_up.update(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 2]))
+    ours.model.train()
+    ours.train_step(batch.images, batch.labels, step=0)
+    parts = plain._loss(output, batch.labels, *ours.ramp_up.weights())
+    lam_u, lambda_emb = map(float, ours.ramp_up.weights())
+    reliability = float(ours.ramp_up.reliability())
+    assert 0.05 < reliability < 0.5
+    assert (lam_u, lambda_emb) == pytest.approx((0.5 * reliability, 1 + 2 * reliability))
+    means, _ = ours.tally.read()
+    assert means["total"] == pytest.approx(parts.total.item(), rel=1e-5)
+    by_hand = parts.class_labelled + lambda_emb * parts.emb_labelled
+    by_hand = by_hand + lam_u * (parts.class_unlabelled + lambda_emb * parts.emb_unlabelled)
+    assert parts.total.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert plain._loss(output, batch.labels).total.item() > means["total"]
+
+
+def test_the_record_says_how_reliable_pseudo_labels_are():
+    trainer = tiny_trainer(ramps_up=True)
+    _train(trainer)
+    assert all(0 <= record["reliability"] <= 1 for record in trainer.history.records)
+    plain = tiny_trainer()
+    _train(plain)
+    assert "reliability" not in plain.history.records[0]
+
+
 def test_the_same_run_twice_is_bit_identical():
     runs = [tiny_trainer() for _ in range(2)]
     for trainer in runs:
@@ -175,9 +227,11 @@ def test_a_broken_run_is_not_worth_keeping():
     assert saved == []
 
 
-def test_a_skipped_step_leaves_nothing_behind():
+@pytest.mark.parametrize("ramps_up", [False, True])
+def test_a_skipped_step_leaves_nothing_behind(ramps_up):
     """Steps that are left out must be as if they had never been, but for the learning rate, which goes by the step."""
-    trainer, plain = tiny_trainer(steps=8, most_skipped=3), tiny_trainer(steps=8)
+    trainer = tiny_trainer(steps=8, most_skipped=3, ramps_up=ramps_up)
+    plain = tiny_trainer(steps=8, ramps_up=ramps_up)
     record = trainer.train_epoch(_broken_batches(0, 3, 4, count=8)(0), bar=_Bar())
     plain.model.train()
     for step in (1, 2, 5, 6, 7):
@@ -188,6 +242,7 @@ def test_a_skipped_step_leaves_nothing_behind():
     for kept, wanted in (
         (trainer.model.state_dict(), plain.model.state_dict()),
         (trainer.ema.module.state_dict(), plain.ema.module.state_dict()),
+        *([(trainer.ramp_up.state_dict(), plain.ramp_up.state_dict())] if ramps_up else []),
     ):
         for name, value in kept.items():
             assert torch.equal(value, wanted[name]), name

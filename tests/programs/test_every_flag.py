@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import run_semco
-from tests.support.tiny_runs import flags_for, train, weights
+from tests.support.tiny_runs import equal, flags_for, train, weights
 from utils.flags.config import Config
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -27,6 +27,8 @@ TRIED = {
     "amp_dtype": ["auto", "bfloat16"],
     "data_device": ["auto", "cpu"],
     "on_nan": ["stop", "skip"],
+    "strong_bn": ["shared", "separate"],
+    "ramp_up": ["none", "agreement"],
 }
 # Tried elsewhere: the stand-in for apex in test_precision.py; what needs a GPU in test_gpu.py.
 ELSEWHERE = {("amp_backend", "apex"), ("amp_dtype", "float16"), ("device", "cuda"), ("data_device", "cuda")}
@@ -84,12 +86,29 @@ def test_every_switch_trains(tiny_dataset, tmp_path, switch):
         assert last["lr"] == pytest.approx(0.03 * np.cos(7 * np.pi * 2 / (16 * 6)))
 
 
+def test_options_for_short_runs_are_off_unless_asked_for(tiny_dataset, tmp_path):
+    plain = weights(train(tiny_dataset, tmp_path / "a"))
+    spelt_out = weights(train(tiny_dataset, tmp_path / "b", "--strong-bn", "shared", "--ramp-up", "none"))
+    assert equal(plain, spelt_out)
+    for number, more in enumerate((["--strong-bn", "separate"], ["--ramp-up", "agreement"], ["--ema-alpha", "auto"])):
+        assert not equal(plain, weights(train(tiny_dataset, tmp_path / str(number), *more))), more
+
+
+@pytest.mark.parametrize("flags", [["--lambda-emb", "0"], ["--lam-u", "0"]], ids=" ".join)
+def test_without_two_heads_and_pseudo_labels_nothing_ramps_up(tiny_dataset, tmp_path, flags):
+    plain = weights(train(tiny_dataset, tmp_path / "a", *flags))
+    assert equal(plain, weights(train(tiny_dataset, tmp_path / "b", *flags, "--ramp-up", "agreement")))
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--strong-bn", "separate", "--ramp-up", "agreement"]], ids=["plain", "for short runs"]
+)
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
 @pytest.mark.filterwarnings("default")
-def test_a_compiled_network_trains_alike(tiny_dataset, tmp_path):
-    plain = train(tiny_dataset, tmp_path / "a", "--n-epoches", "1")
-    compiled = train(tiny_dataset, tmp_path / "b", "--n-epoches", "1", "--compile")
+def test_a_compiled_network_trains_alike(tiny_dataset, tmp_path, more):
+    plain = train(tiny_dataset, tmp_path / "a", "--n-epoches", "1", *more)
+    compiled = train(tiny_dataset, tmp_path / "b", "--n-epoches", "1", "--compile", *more)
     losses = [json.loads((folder / "metrics.jsonl").read_text())["loss"] for folder in (plain, compiled)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 

@@ -7,7 +7,7 @@ from utils.flags.parse import parse_config
 
 FOLDER = ROOT / "recipes"
 BASELINES = {"fixmatch.flags": (0.0, 1.0), "supervised.flags": (0.0, 0.0)}
-PUT_BEHIND = (*BASELINES, "finetune_timm.flags")
+PUT_BEHIND = (*BASELINES, "finetune_timm.flags", "short_run.flags")
 RECIPES = sorted(path.name for path in FOLDER.glob("*.flags") if path.name not in PUT_BEHIND)
 
 
@@ -30,3 +30,15 @@ def test_baselines_go_behind_recipes(name):
 def test_fine_tuning_goes_behind_a_recipe():
     config = parse_config([f"@{FOLDER / 'cifar100_subset_cpu.flags'}", f"@{FOLDER / 'finetune_timm.flags'}"])
     assert (config.optimizer, config.model_backbone[:5], config.total_steps) == ("adamw", "timm:", 1000)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_options_for_short_runs_go_behind_every_recipe(name):
+    plain, short = (
+        parse_config([f"@{FOLDER / file}" for file in files]) for files in ([name], [name, "short_run.flags"])
+    )
+    assert (short.strong_bn, short.ramp_up) == ("separate", "agreement")
+    assert short.thr_emb is short.ema_alpha is short.bn_momentum is None
+    changed = {"strong_bn", "ramp_up", "thr_emb", "ema_alpha", "bn_momentum"}
+    assert {key for key, value in vars(plain).items() if getattr(short, key) != value} <= changed
+    assert "short_run.flags" in (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -100,6 +100,33 @@ def test_a_stopped_run_goes_on(start, whole, tmp_path, monkeypatch, capsys, plac
     assert_equal_runs(whole, only_run(tmp_path))
 
 
+FOR_SHORT_RUNS = (
+    *("--strong-bn", "separate", "--ramp-up", "agreement"),
+    *("--thr-emb", "auto", "--ema-alpha", "auto", "--bn-momentum", "auto"),
+)
+
+
+def test_a_stopped_run_with_the_options_for_short_runs_goes_on(start, tmp_path, monkeypatch, capsys):
+    assert start(tmp_path / "whole", *FOR_SHORT_RUNS) == 0
+    with monkeypatch.context() as patch:
+        at_call(patch, *PLACES["mid-epoch"], signal.SIGTERM)
+        assert start(tmp_path / "stopped", *FOR_SHORT_RUNS) == 128 + signal.SIGTERM
+    assert start(tmp_path / "stopped", "--resume", "auto") == 0  # other flags: a run of its own
+    assert "the nearest run" in capsys.readouterr().out
+    assert start(tmp_path / "stopped", *FOR_SHORT_RUNS, "--resume", "auto") == 0
+    assert "resuming from" in capsys.readouterr().out
+    whole, other, resumed = only_run(tmp_path / "whole"), *sorted((tmp_path / "stopped").glob("tiny/x14/*"))
+    if "ramp_up" in load_checkpoint(other / "last.pth"):
+        other, resumed = resumed, other
+    assert_equal_runs(whole, resumed)
+    assert load_checkpoint(whole / "last.pth")["ramp_up"]["agreement"] > 0
+    found = json.loads((resumed / "config.json").read_text())
+    assert [found["flags"][name] for name in ("thr_emb", "ema_alpha", "bn_momentum")] == [None] * 3
+    assert found["resolved"]["ema_alpha"] == pytest.approx(1 - 10 / (3 * STEPS))
+    assert found["resolved"]["bn_momentum"] == 0.1
+    assert load_checkpoint(whole / "last.pth")["inference"]["thr_emb"] == found["resolved"]["thr_emb"] > 0
+
+
 def test_an_impatient_interrupt_amid_a_checkpoint(start, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         at_call(patch, os, "fsync", 14, signal.SIGINT, signal.SIGINT)

@@ -7,6 +7,7 @@ from models.networks.two_head import build_model
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import TorchPrecision
+from models.step.ramp_up import RampUp
 from models.trainer import Method, Trainer
 from utils.processes.world import World
 from utils.schedule import Schedule
@@ -29,6 +30,8 @@ def tiny_trainer(
     method: Method = METHOD,
     most_skipped: int = 0,
     optimizer: str = "sgd",
+    separate_strong: bool = False,
+    ramps_up: bool = False,
     **schedule,
 ) -> Trainer:
     """Make one that has not begun, every class a group of its own; `schedule`: more of its settings."""
@@ -48,4 +51,10 @@ def tiny_trainer(
         schedule=Schedule(steps_per_epoch=steps, total_steps=steps * epochs, last_epoch=epochs, lr=0.05, **settings),
         world=World.alone(CPU),
         most_skipped=most_skipped,
+        separate_strong=separate_strong,
+        ramp_up=_ramp_up(classes, method) if ramps_up else None,
     )  # fmt: skip
+
+
+def _ramp_up(classes: int, method: Method) -> RampUp:
+    return RampUp(classes, lam_u=method.lam_u, lambda_emb=method.lambda_emb, reduce=World.alone(CPU).sum, world_size=1)

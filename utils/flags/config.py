@@ -102,12 +102,28 @@ class Config:
     )
     mu: int = option(3, "unlabelled images per labelled one in a batch (mu)", group=_METHOD)
     thr: float = option(0.95, "confidence threshold of the class head (tau)", group=_METHOD)
-    thr_emb: float = option(
-        0.7, "confidence threshold of the embedding head, mean cosine over a group (tau_emb)", group=_METHOD
+    thr_emb: float | None = option(
+        0.7,
+        "confidence threshold of the embedding head, mean cosine over a group (tau_emb); auto: what 99% of the embeddings "
+        "halfway between two classes stay below, from the class vectors",
+        group=_METHOD,
+        words={"auto": None},
     )
     lambda_emb: float = option(3.0, "weight of the embedding head's loss (lambda_emb); 0: FixMatch", group=_METHOD)
     cotrain: bool = option(True, "let each head learn from the other's guesses too", group=_METHOD)
-    ema_alpha: float = option(0.999, "decay of the parameters' moving average, per step", group=_METHOD)
+    ramp_up: str = option(
+        "none",
+        "agreement: lambda_u grows from 0, and lambda_emb from 1, with how far both heads agree on unlabelled images beyond "
+        "chance; for short runs, and without effect at --lambda-emb 0",
+        group=_METHOD,
+        choices=("none", "agreement"),
+    )
+    ema_alpha: float | None = option(
+        0.999,
+        "decay of the parameters' moving average, per step; auto: 1 - 10 / T, at most 0.999, T the steps of --n-epoches",
+        group=_METHOD,
+        words={"auto": None},
+    )
 
     model_backbone: str | None = option(
         None,
@@ -118,8 +134,19 @@ class Config:
     )
     wres_k: int = option(2, "width factor of the WideResNet (k)", group=_NETWORK)
     wres_n: int = option(28, "depth of the WideResNet (n), 6 * i + 4", group=_NETWORK)
-    bn_momentum: float = option(
-        0.001, "share of the newest batch in the WideResNet's running statistics; short runs want 0.05", group=_NETWORK
+    bn_momentum: float | None = option(
+        0.001,
+        "share of the newest batch in the WideResNet's running statistics; auto: 50 / T, from 0.001 to 0.1, T the steps of "
+        "--n-epoches",
+        group=_NETWORK,
+        words={"auto": None},
+    )
+    strong_bn: str = option(
+        "shared",
+        "batch normalisation of strong views: shared with the other images of the batch, as in the paper, or separate: by "
+        "their own statistics, which the running ones do not see",
+        group=_NETWORK,
+        choices=("shared", "separate"),
     )
     imgnet_pretrained: bool = option(
         True, "start resnet18/resnet50 from ImageNet's weights, and timm:NAME from that model's own", group=_NETWORK

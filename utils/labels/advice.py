@@ -8,6 +8,7 @@ from utils.flags.config import Config
 from utils.labels.grouping import Grouping, explain_no_effect
 from utils.labels.insight import idle_score, lost_hints, same_vectors
 from utils.labels.matching import LabelMatch, MatchResult
+from utils.labels.threshold import auto_threshold
 
 _SHOWN = 10
 _LONGEST_NAME = 60
@@ -54,11 +55,11 @@ def vector_warnings(
         )
     if text := explain_no_effect(compared, grouping):
         yield text
-    idle = idle_score(vectors, grouping.ids)
-    if idle >= config.thr_emb:
+    if config.thr_emb is not None and (idle := idle_score(vectors, grouping.ids)) >= config.thr_emb:
         yield (
             f"these class vectors lie close together: an embedding that knows nothing scores {idle:.2f} and passes "
-            f"--thr-emb {config.thr_emb:g}; --thr-emb {(1 + idle) / 2:.2f} keeps such guesses out"
+            f"--thr-emb {config.thr_emb:g}; --thr-emb auto ({auto_threshold(vectors, grouping.ids):g} here) "
+            "keeps such guesses out"
         )
 
 

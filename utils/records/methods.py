@@ -52,6 +52,12 @@ def backbone(flags: Mapping[str, Any]) -> str:
     return f"{name.replace('resnet', 'ResNet-')}, {start}"
 
 
+def starts_from_scratch(flags: Mapping[str, Any]) -> bool:
+    """True when the network starts from random weights."""
+    name = flags["model_backbone"] or ("wres" if flags["im_size"] <= 64 else "resnet50")
+    return not flags["use_pretrained"] and (name == "wres" or not flags["imgnet_pretrained"])
+
+
 def science_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that decide what is computed, without the seed: equal in runs that are repetitions of each other."""
     kept = {name: value for name, value in flags.items() if name not in _MACHINE and name != "seed"}

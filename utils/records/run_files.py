@@ -51,6 +51,14 @@ class RunFiles:
         return self.summary is not None
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """The flags with the numbers that the run found in the place of `auto`."""
+        found = {
+            name: self.resolved[name] for name, value in self.flags.items() if value is None and name in self.resolved
+        }
+        return {**self.flags, **found}
+
+    @property
     def name(self) -> str:
         """The folder as people know it: dataset, labels, time and seed."""
         return "/".join(self.folder.resolve().parts[-3:])

@@ -75,7 +75,9 @@ def _describe(run: RunFiles) -> dict[str, Any]:
         "backbone": backbone(run.flags),
         "epochs": count(epoch, "epoch"),
         "verdict": verdict,
-        "findings": tell_story(run.history, run.flags, classes=run.resolved.get("classes"), grouped=bool(_groups(run))),
+        "findings": tell_story(
+            run.history, run.settings, classes=run.resolved.get("classes"), grouped=bool(_groups(run))
+        ),
         "pool": sorted(run.pool, key=_pool_order),
         "pseudo_charts": _marked(pseudo_charts(run.history, run.flags)),
         "facts": _facts(run),

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import SemcoError
-from utils.records.methods import backbone, differing_flags, is_supervised, method_name
+from utils.records.methods import backbone, differing_flags, is_supervised, method_name, starts_from_scratch
 from utils.records.published import PublishedFigure, find_published
 from utils.records.run_files import RunFiles, best_epoch, is_run_folder, number, read_run
 from utils.results.prediction_file import find_predictions
 from utils.results.statistics import paired_difference, wilson_interval
 from utils.results.wording import count, higher, percent
+from utils.short_runs import steps_without_gain
 
 _FINGERPRINTS = ("training_set", "labelled_split", "validation_set", "validation_split")
 HEAD_KEYS = {"class head": "top1", "embedding head": "top1_emb", "both heads": "top1_combined"}
@@ -51,7 +52,7 @@ def judge(run: RunFiles, figures: Sequence[PublishedFigure]) -> Verdict:
     bars = _own_bars(run, images)
     baseline, unread = find_supervised(run)
     sentences = [_statistic(run, bars[0], images), *_chosen(run), *_other_heads(run, bars)]
-    sentences += _against_baseline(run, baseline, images) + unread
+    sentences += _against_baseline(run, baseline, images) + _for_its_length(run) + unread
     if baseline is not None:
         bars.append(_bar("supervised", "supervised", number(baseline.history[-1], "top1"), images))
     labels = run.resolved.get("labelled_images")
@@ -187,6 +188,21 @@ def _against_baseline(run: RunFiles, baseline: RunFiles | None, images: int) -> 
     if run.flags["seed"] != baseline.flags["seed"]:
         text += f" Its seed is {baseline.flags['seed']}, this run's {run.flags['seed']}."
     return [text]
+
+
+def _for_its_length(run: RunFiles) -> list[str]:
+    """Say that the run was too short for its labels, where earlier measurements say so."""
+    labels, classes = run.resolved.get("labelled_images"), run.resolved.get("classes")
+    steps = number(run.history[-1], "step")
+    if not run.flags["lam_u"] or not starts_from_scratch(run.flags) or not labels or not classes or steps is None:
+        return []
+    most = steps_without_gain(labels / classes)
+    if steps > most:
+        return []
+    return [
+        f"The run is short: with {labels / classes:,.4g} labels per class, earlier measurements found that up to {most:,} steps "
+        "supervised training does as well."
+    ]
 
 
 def _paired_interval(run: RunFiles, other: RunFiles, difference: float) -> tuple[float, float] | None:

@@ -45,6 +45,8 @@ def find_fault(content: dict[str, Any], *, looks_at_numbers: bool) -> str | None
         _check_momenta(_table(content, "optimizer"), looks_at_numbers=looks_at_numbers)
         _check_tally(_table(content, "tally"), looks_at_numbers=looks_at_numbers)
         _check_generators(_table(content, "rng"))
+        if "ramp_up" in content:
+            _check_tensors(_table(content, "ramp_up"), "ramp_up", looks_at_numbers=looks_at_numbers)
     except _FaultError as fault:
         return str(fault)
     return None

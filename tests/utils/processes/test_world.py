@@ -81,12 +81,13 @@ def test_one_process_talks_to_itself():
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("more", [[], ["--strong-bn", "separate", "--ramp-up", "agreement"]], ids=["", "short"])
 @pytest.mark.parametrize("frozen", [True, False])
-def test_two_processes_train_one_network(tiny_dataset, tmp_path, frozen):
+def test_two_processes_train_one_network(tiny_dataset, tmp_path, frozen, more):
     """With a frozen backbone no batch statistics depend on how a batch is shared: one process must find the same."""
 
-    def flags_to(output: Path, *more: str) -> list[str]:
-        return flags(tiny_dataset, output, *(["--freeze-backbone"] if frozen else []), *more, steps=4)
+    def flags_to(output: Path, *resume: str) -> list[str]:
+        return flags(tiny_dataset, output, *(["--freeze-backbone"] if frozen else []), *more, *resume, steps=4)
 
     main, other = together(*watched(*flags_to(tmp_path)))
     assert (main.returncode, other.returncode) == (0, 0), main.stderr + other.stderr

@@ -9,6 +9,7 @@ from utils.errors import SemcoError
 from utils.records.published import read_published
 from utils.records.run_files import read_run
 from utils.results.verdict import find_supervised, judge, measured_on
+from utils.short_runs import steps_without_gain
 
 
 def _judge(folder):
@@ -108,3 +109,21 @@ def test_an_unfinished_run_and_one_without_embedding_head(output):
     assert "The run is not finished." in text
     assert "The embedding head was not trained (--lambda-emb 0)." in text
     assert [bar.kind for bar in verdict.bars] == ["class"]
+
+
+@pytest.mark.parametrize(
+    ("beyond", "labels", "flags", "said"),
+    [
+        (0, 250, {}, True),
+        (1, 250, {}, False),
+        (0, 40, {}, False),
+        (0, 250, {"lam_u": 0.0, "lambda_emb": 0.0}, False),
+        (0, 250, {"model_backbone": "resnet18"}, False),
+        (0, 250, {"model_backbone": "resnet18", "imgnet_pretrained": False}, True),
+        (0, 250, {"use_pretrained": True}, False),
+    ],
+)
+def test_a_run_that_was_too_short_to_pay(output, beyond, labels, flags, said):
+    folder = make_run(output / "run", with_tables=False, resolved={"labelled_images": labels}, **flags)
+    write_history(folder, [{"epoch": 1, "step": steps_without_gain(25) + beyond, "top1": 50.0}])
+    assert ("The run is short: with 25 labels per class" in _judge(folder)[1]) == said

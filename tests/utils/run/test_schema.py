@@ -28,6 +28,13 @@ def test_a_run_s_own_content_is_fine():
     assert find_fault({**run_content(), "inference": {"anything": torch.zeros(3)}}, looks_at_numbers=True) is None
 
 
+def test_the_state_of_a_ramp_is_looked_at():
+    content = {**run_content(), "ramp_up": {"agreement": torch.tensor(0.5), "by_class": torch.zeros(3)}}
+    assert find_fault(content, looks_at_numbers=True) is None
+    for wrong in ({"agreement": torch.tensor(NAN)}, {"agreement": 0.5}, 5):
+        assert "ramp_up" in find_fault({**content, "ramp_up": wrong}, looks_at_numbers=True)
+
+
 def test_the_state_of_a_loss_scale_is_fine():
     scale = {
         "scale": 65536.0,
