@@ -40,14 +40,12 @@ def build_timm(backbone: str, *, cropsize: int | None, pretrained: bool, weights
     size: dict[str, int] = {}
     if cropsize not in (None, own_size):
         network, size = _create_for_size(network, name, cropsize)
+    # Images that do not fit are refused before gigabytes of weights are downloaded.
+    num_features = _count_features(network, name, cropsize or own_size)
+    normalisation = _normalisation(network, name) if pretrained else None
     if pretrained:
         load_timm_weights(network, name, size=size, file=weights_file)
-    return Backbone(
-        network,
-        "model_timm",
-        _count_features(network, name, cropsize or own_size),
-        _normalisation(network, name) if pretrained else None,
-    )
+    return Backbone(network, "model_timm", num_features, normalisation)
 
 
 def describe_input(network: nn.Module, cropsize: int) -> str | None:

@@ -1,7 +1,9 @@
 """Pretrained weights of timm models: from a file, in any layout that timm itself knows how to convert, or from timm."""
 
+import contextlib
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from utils.errors import SemcoError, first_ten
 from utils.files.tensors import check_tensors, read_tensors
 
+LOGGER = logging.getLogger("semco")
 # Where files of weights keep them, the averaged ones first, and what DistributedDataParallel puts in front of names.
 _PLACES = ("state_dict_ema", "model_ema", "state_dict", "model")
 _WRAPPER = "module."
@@ -50,13 +53,27 @@ def _download(name: str, size: Mapping[str, int]) -> nn.Module:
     known = timm.get_pretrained_cfg(name)
     if known is None or not known.has_weights:
         raise SemcoError(f"timm has no pretrained weights of {name}: {ways_out}")
+    LOGGER.info("timm loads the weights of %s from its cache, or downloads them", name)
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0, **size)
+        with _without_retries_reported():
+            return timm.create_model(name, pretrained=True, num_classes=0, **size)
     except OSError as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise SemcoError(
             f"the weights of timm's {name} are neither cached nor downloadable ({reason}): {ways_out}"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_retries_reported() -> Iterator[None]:
+    """Keep the download library from printing a dozen attempts; the error at the end says what matters."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _from_file(network: nn.Module, name: str, size: Mapping[str, int], file: Path) -> nn.Module:

@@ -1,5 +1,7 @@
 """Pretrained weights of timm models: all but the classifier is loaded, or the file is refused."""
 
+import logging
+
 import pytest
 import timm
 import torch
@@ -115,7 +117,7 @@ def test_files_that_do_not_fit(source, tmp_path):
         _build(NAME, tmp_path / "gone.pth")
 
 
-def test_downloads_and_their_absence(monkeypatch, source):
+def test_downloads_and_their_absence(monkeypatch, source, caplog):
     create, asked = timm.create_model, []
 
     def reach(name, *, pretrained=False, **settings):
@@ -123,6 +125,7 @@ def test_downloads_and_their_absence(monkeypatch, source):
             return create(name, **settings)
         asked.append(name)
         if len(asked) > 1:
+            logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
             raise FileNotFoundError("no connection\nat all")
         return source
 
@@ -131,6 +134,10 @@ def test_downloads_and_their_absence(monkeypatch, source):
     words = r"neither cached nor downloadable \(no connection\): pass --imgnet-weights FILE .*or --no-imgnet-pretrained"
     with pytest.raises(SemcoError, match=words):
         _build(NAME)
+    assert asked == [NAME, NAME]
+    assert "Retrying" not in caplog.text
+    with pytest.raises(SemcoError, match="does not take images of 33 pixels"):
+        _build(NAME, cropsize=33)
     assert asked == [NAME, NAME]
     with pytest.raises(SemcoError, match="timm has no pretrained weights of test_mambaout"):
         _build("test_mambaout")
