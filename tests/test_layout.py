@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,16 @@ def test_requirements_are_lower_bounds_and_never_apex():
         for line in path.read_text(encoding="utf-8").splitlines():
             assert line.startswith("-r ") or (">=" in line and "==" not in line)
             assert not line.startswith("apex")
+
+
+def test_the_readme_fits_its_frame():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150
+    assert [line for line in lines if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")]))
+def test_every_file_that_a_page_links_to_is_there(page):
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert missing == []
