@@ -149,9 +149,12 @@ def train(config: Config, request: StopRequest) -> None:
                         batches = saving.between_batches(validation)
                         shown = progress.chunks(batches, total=len(validation), what="evaluating", unit="images")
                         validated, diagnosed = trainer.evaluate(shown), {}
+                        if config.diagnose_images and len(selection.unlabelled):
+                            (batch,) = feed.epoch(history.epoch, config.steps_per_epoch - 1)
+                            diagnosed = trainer.gradient_share(batch.images, batch.labels)
                         if world.is_main and config.diagnose_images and len(selection.unlabelled):
                             guesses = trainer.guess_pool(feed.pool_sample(config.diagnose_images))
-                            diagnosed = measure_guesses(guesses, groups=semantics.grouping.ids)
+                            diagnosed |= measure_guesses(guesses, groups=semantics.grouping.ids)
                             folder.write_guesses(guesses, selection.class_names)
                         trainer.finish_epoch(trained, validated, diagnosed)
                         saving.finish_epoch(is_best=history.is_best)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from models.diagnose import guess_pool
+from models.diagnose import gradient_share, guess_pool
 from models.evaluate import evaluate
 from models.history import History
 from models.label_guessor import LabelGuessor
@@ -25,7 +25,7 @@ from models.step.guard import StepGuard
 from models.step.optimizer import set_learning_rate
 from models.step.precision import Precision
 from models.step.ramp_up import RampUp
-from models.step.strong_views import SeparateStrongViews
+from models.step.strong_views import SeparateStrongViews, unseen
 from models.step.tally import Tally
 from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
 from utils.results.predictions import Predictions
@@ -211,6 +211,29 @@ class Trainer:
             self.ema.module, self.guessor, batches, forward=self.precision.forward, reduce=self.world.sum
         )
         return {**figures, "evaluation_seconds": time.perf_counter() - start}
+
+    def gradient_share(self, images: Tensor, labels: Tensor) -> dict[str, float]:
+        """Measure the embedding loss's share of the backbone's gradient for a batch as `train_step` takes it.
+
+        Nothing is learnt from it: weights, running statistics, gradients and generators stay as they are. With --sync-bn all
+        processes must call it.
+
+        Returns:
+            What `models.diagnose.gradient_share` returns; nothing where one loss alone, or none, trains the backbone.
+        """
+        trunk = [parameter for parameter in self.model.backbone.parameters() if parameter.requires_grad]
+        if not trunk or not self.method.lambda_emb:
+            return {}
+        call = SeparateStrongViews(self.model, self.model) if self._separate_strong else self.model
+        more = ((len(images) - len(labels)) // 2,) if self._separate_strong else ()
+        self.model.train()
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []), unseen(self.model):
+            with self.precision.forward():
+                output = call(images, *more)
+            parts = self._loss(output, labels, *(self.ramp_up.weights() if self.ramp_up else ()))
+        lam_u, lambda_emb = self.ramp_up.weights() if self.ramp_up else (self.method.lam_u, self.method.lambda_emb)
+        emb_loss = lambda_emb * (parts.emb_labelled + lam_u * parts.emb_unlabelled)
+        return gradient_share(parts.total - emb_loss, emb_loss, trunk)
 
     def guess_pool(self, batches: Iterable) -> PoolGuesses:
         """Guess the labels of unlabelled images as a step would, see `models.diagnose`; nothing is learnt from them."""

@@ -23,10 +23,7 @@ class SeparateStrongViews:
     """
 
     def __init__(self, network: nn.Module, model: nn.Module) -> None:
-        self._network = network
-        self._norms = [
-            module for module in model.modules() if isinstance(module, _NormBase) and module.track_running_stats
-        ]
+        self._network, self._model = network, model
 
     def __call__(self, images: Tensor, num_strong: int) -> NetOutput:
         """Return the output for all images (N, 3, H, W), of which the last `num_strong` are strong views."""
@@ -34,17 +31,19 @@ class SeparateStrongViews:
             return self._network(images)
         others, strong = images.split([len(images) - num_strong, num_strong])
         first = self._network(others)
-        with self._unseen():
+        with unseen(self._model):
             second = self._network(strong)
         return NetOutput(*map(torch.cat, zip(first, second, strict=True)))
 
-    @contextlib.contextmanager
-    def _unseen(self) -> Iterator[None]:
-        """Keep training batches out of the running statistics and counters; frozen layers go on using theirs."""
-        try:
-            for norm in self._norms:
-                norm.track_running_stats = False
-            yield
-        finally:
-            for norm in self._norms:
-                norm.track_running_stats = True
+
+@contextlib.contextmanager
+def unseen(model: nn.Module) -> Iterator[None]:
+    """Keep batches out of a model's running statistics and counters; layers in evaluation mode go on using theirs."""
+    norms = [module for module in model.modules() if isinstance(module, _NormBase) and module.track_running_stats]
+    try:
+        for norm in norms:
+            norm.track_running_stats = False
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,6 +1,7 @@
 """The training loop: its step written out plainly, its records, when it stops."""
 
 import contextlib
+import copy
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 from loaders.batches import TrainBatch
 from models.step.tally import NotFiniteError
 from models.trainer import Method
+from tests.support.run_equality import assert_same_bits
 from tests.support.tiny_trainer import class_vectors, tiny_trainer
 
 B, MU = 4, 2
@@ -138,6 +140,49 @@ def test_losses_weigh_what_their_ramp_says():
     by_hand = by_hand + lam_u * (parts.class_unlabelled + lambda_emb * parts.emb_unlabelled)
     assert parts.total.item() == pytest.approx(by_hand.item(), rel=1e-5)
     assert plain._loss(output, batch.labels).total.item() > means["total"]
+
+
+@pytest.mark.parametrize("for_short_runs", [False, True])
+def test_the_share_of_the_gradient_changes_nothing(for_short_runs):
+    trainer = tiny_trainer(separate_strong=for_short_runs, ramps_up=for_short_runs)
+    trainer.train_epoch(_epochs()(0), bar=_Bar())
+    trainer.model.eval()
+    before = copy.deepcopy([trainer.model.state_dict(), trainer.tally.state_dict(), torch.get_rng_state()])
+    gradients = [parameter.grad.clone() for parameter in trainer.model.parameters()]
+    ramp = copy.deepcopy(trainer.ramp_up.state_dict()) if for_short_runs else {}
+    found = trainer.gradient_share(_batch(7).images, _batch(7).labels)
+    assert found.keys() == {"gradient_share_emb", "gradient_cosine"}
+    assert 0 < found["gradient_share_emb"] < 1
+    assert -1 <= found["gradient_cosine"] <= 1
+    assert_same_bits(before, [trainer.model.state_dict(), trainer.tally.state_dict(), torch.get_rng_state()], "state")
+    assert_same_bits(gradients, [parameter.grad for parameter in trainer.model.parameters()], "gradients")
+    assert not ramp or all(torch.equal(value, trainer.ramp_up.state_dict()[name]) for name, value in ramp.items())
+
+
+def test_the_share_of_the_gradient_is_that_of_the_backbone():
+    trainer, batch = tiny_trainer(), _batch(3)
+    found = trainer.gradient_share(batch.images, batch.labels)
+    model = trainer.model.train()
+    parts = trainer._loss(model(batch.images), batch.labels)
+    emb_loss = 3.0 * (parts.emb_labelled + 0.5 * parts.emb_unlabelled)
+    class_loss = parts.class_labelled + 0.5 * parts.class_unlabelled
+    lengths, flat = [], []
+    for loss in (class_loss, emb_loss):
+        model.zero_grad()
+        loss.backward(retain_graph=True)
+        flat.append(torch.cat([parameter.grad.flatten() for parameter in model.backbone.parameters()]))
+        lengths.append(flat[-1].norm().item())
+    assert found["gradient_share_emb"] == pytest.approx(lengths[1] / sum(lengths), rel=1e-4)
+    assert found["gradient_cosine"] == pytest.approx(F.cosine_similarity(*flat, dim=0).item(), rel=1e-3)
+
+
+def test_no_share_where_one_loss_trains_the_backbone_or_none():
+    batch = _batch()
+    single = tiny_trainer(method=Method(thr=0.4, lam_u=0.5, lambda_emb=0.0, cotrain=True))
+    assert single.gradient_share(batch.images, batch.labels) == {}
+    frozen = tiny_trainer()
+    frozen.model.freeze_backbone()
+    assert frozen.gradient_share(batch.images, batch.labels) == {}
 
 
 def test_the_record_says_how_reliable_pseudo_labels_are():

@@ -86,9 +86,15 @@ def test_the_truth_of_unlabelled_images_is_measured_but_never_learnt_from(tiny_d
 
 def test_diagnostics_change_no_weight(tiny_dataset, tmp_path):
     silent = train(tiny_dataset, tmp_path / "a", "--diagnose-images", "0")
-    assert equal(weights(silent), weights(train(tiny_dataset, tmp_path / "b")))
+    talking = train(tiny_dataset, tmp_path / "b")
+    assert equal(weights(silent), weights(talking))
+    first = json.loads((talking / "metrics.jsonl").read_text().splitlines()[0])
+    assert 0 < first["gradient_share_emb"] < 1
+    assert -1 <= first["gradient_cosine"] <= 1
     assert not (silent / "pool_per_class.json").exists()
-    assert "pseudo_images" not in json.loads((silent / "metrics.jsonl").read_text().splitlines()[0])
+    assert not {"pseudo_images", "gradient_share_emb"} & set(
+        json.loads((silent / "metrics.jsonl").read_text().splitlines()[0])
+    )
 
 
 def test_the_order_of_files_and_rows_does_not_matter(tiny_dataset, tmp_path):
