@@ -58,8 +58,9 @@ def train(config: Config, request: StopRequest) -> None:
     from loaders.feed import Feed, check_plan_fits
     from loaders.pixels.statistics import PixelStatistics
     from loaders.training_data import describe_data, file_names, open_training_data, select_images
-    from models.assemble import build_network, build_trainer, check_machine, decided, settle, warn_of_length
+    from models.assemble import build_network, build_trainer, check_machine
     from models.inference import inference_facts
+    from models.settings import decided, settle, warn_of_length
     from models.step.tally import NotFiniteError
     from utils.labels.semantics import describe_labels
     from utils.labels.table import format_label_table

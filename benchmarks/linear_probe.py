@@ -24,8 +24,8 @@ from loaders.batches import EvaluationBatches, Normalise
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import ImageStore
 from loaders.training_data import TrainingData, open_training_data, select_images
-from models.assemble import starts_pretrained
 from models.networks.two_head import TwoHeadNet, build_model, resolve_backbone
+from models.settings import starts_pretrained
 from utils.errors import SemcoError, run_program
 from utils.flags.config import Config
 from utils.flags.parse import parse_config

@@ -17,6 +17,7 @@ from models.step.called import callable_network
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import TorchPrecision
+from models.step.ramp_up import RampUp
 from models.trainer import Method, Trainer
 from utils.processes.world import World
 from utils.schedule import Schedule
@@ -105,6 +106,8 @@ def build_trainer(
     graph: bool = False,
     compiled: bool = False,
     most_skipped: int = 0,
+    separate_strong: bool = False,
+    ramp_up: bool = False,
 ) -> Trainer:
     """Build a trainer with random class vectors of `dim` dimensions, in training mode, whose network is called as in a run."""
     torch.backends.cudnn.benchmark = True
@@ -141,6 +144,8 @@ def build_trainer(
         most_skipped=most_skipped,
         cuda_graph=graph,
         compiled=compiled,
+        separate_strong=separate_strong,
+        ramp_up=RampUp(classes, lam_u=1.0, lambda_emb=3.0, reduce=world.sum, world_size=1) if ramp_up else None,
     )
 
 

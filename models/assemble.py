@@ -1,8 +1,6 @@
 """Config and label semantics -> network -> a Trainer that is ready to train."""
 
-import dataclasses
 import logging
-from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -12,6 +10,7 @@ from models.networks.depths import parameter_depths
 from models.networks.timm_backbone import PREFIX, can_normalise, describe_input, share_statistics
 from models.networks.two_head import TwoHeadNet, build_model, resolve_backbone
 from models.networks.weights import load_matching_weights
+from models.settings import starts_pretrained, warn_of_settings
 from models.step.called import callable_network
 from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
@@ -20,65 +19,15 @@ from models.step.ramp_up import RampUp
 from models.trainer import Method, Trainer
 from utils.errors import SemcoError, first_ten
 from utils.flags.config import Config
-from utils.labels.insight import idle_score
 from utils.labels.semantics import LabelSemantics
-from utils.labels.threshold import auto_threshold
 from utils.processes.world import World
-from utils.schedule import Schedule, auto_bn_momentum, auto_ema_alpha
+from utils.schedule import Schedule
 from utils.seeding import Draws, Purpose
-from utils.short_runs import warn_of_short_run
 
 LOGGER = logging.getLogger("semco")
-# In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
-_STEPS_TO_SETTLE = 5000
 # A ResNet makes one pixel of images up to this size, and BatchNorm cannot normalise by a single value per channel. A
 # WideResNet keeps at least 2x2 pixels of the smallest images.
 _ONE_PIXEL = 32
-# AdamW moves each weight by about its rate per step, so rates that suit SGD make it diverge.
-_LARGEST_ADAMW_RATE = 5e-3
-
-
-def starts_pretrained(config: Config) -> bool:
-    """Return True when the backbone starts from pretrained weights, ImageNet's or those of a timm model."""
-    return resolve_backbone(config.model_backbone, config.im_size) != "wres" and config.imgnet_pretrained
-
-
-def settle(config: Config, semantics: LabelSemantics) -> Config:
-    """Return the config with numbers for what is `auto`: they follow from the length of the schedule and the class vectors."""
-    thr_emb, ema_alpha, bn_momentum = config.thr_emb, config.ema_alpha, config.bn_momentum
-    if thr_emb is None:
-        thr_emb = auto_threshold(semantics.vectors, semantics.grouping.ids)
-        idle = idle_score(semantics.vectors, semantics.grouping.ids)
-        LOGGER.info("--thr-emb auto is %g; an embedding that knows nothing scores %.2f", thr_emb, idle)
-    if ema_alpha is None:
-        ema_alpha = auto_ema_alpha(config.total_steps)
-        LOGGER.info("--ema-alpha auto is %.4g at %d steps", ema_alpha, config.total_steps)
-    if bn_momentum is None:
-        bn_momentum = auto_bn_momentum(config.total_steps)
-        LOGGER.info("--bn-momentum auto is %.4g at %d steps", bn_momentum, config.total_steps)
-    return dataclasses.replace(config, thr_emb=thr_emb, ema_alpha=ema_alpha, bn_momentum=bn_momentum)
-
-
-def warn_of_length(config: Config, labels_per_class: float, arguments: Sequence[str]) -> str | None:
-    """Say that supervised training was measured to do as well as a run of this length; None where nothing says so.
-
-    Args:
-        arguments: the command line of the run.
-    """
-    if not config.unlabelled_batch or starts_pretrained(config) or config.use_pretrained:
-        return None
-    return warn_of_short_run(
-        steps=config.last_epoch * config.steps_per_epoch,
-        labels_per_class=labels_per_class,
-        images_per_labelled=1 + 2 * config.mu,
-        arguments=arguments,
-    )
-
-
-def decided(config: Config, settings: Config) -> dict[str, float]:
-    """Return the numbers that `settle` put in the place of `auto`, under their flags' names."""
-    names = ("thr_emb", "ema_alpha", "bn_momentum")
-    return {name: getattr(settings, name) for name in names if getattr(config, name) is None}
 
 
 def check_machine(config: Config, world: World) -> None:
@@ -161,7 +110,7 @@ def build_network(config: Config, semantics: LabelSemantics) -> TwoHeadNet:
     )
     if backbone.startswith(PREFIX) and (hint := describe_input(model.backbone, config.cropsize)):
         LOGGER.info("%s: %s", backbone, hint)
-    _warn_of_settings(config, backbone)
+    warn_of_settings(config, backbone)
     if config.use_pretrained:
         report = load_matching_weights(model, config.checkpoint_path)
         LOGGER.info("loaded %d tensors from %s", len(report.loaded), config.checkpoint_path)
@@ -169,22 +118,6 @@ def build_network(config: Config, semantics: LabelSemantics) -> TwoHeadNet:
             if names := getattr(report, what):
                 LOGGER.warning("%d %s in the checkpoint, not loaded: %s", len(names), what, first_ten(names))
     return model
-
-
-def _warn_of_settings(config: Config, backbone: str) -> None:
-    """Warn of values that suit another length of run or another optimiser."""
-    steps = config.last_epoch * config.steps_per_epoch
-    if backbone == "wres" and config.bn_momentum <= 0.001 and steps < _STEPS_TO_SETTLE:
-        LOGGER.warning(
-            "--bn-momentum %g needs thousands of steps before evaluation means anything; this run has %d: pass 0.05",
-            config.bn_momentum,
-            steps,
-        )
-    if config.optimizer == "adamw" and config.lr > _LARGEST_ADAMW_RATE:
-        LOGGER.warning(
-            "--lr %g is a rate for SGD; with --optimizer adamw, pass 1e-3 to train from scratch, 1e-4 or less to fine-tune",
-            config.lr,
-        )
 
 
 def build_trainer(

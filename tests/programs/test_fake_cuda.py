@@ -20,7 +20,7 @@ FORMATS = ("float32", "bfloat16", "float16")
 STEPS = [
     f"{dtype}, pixels on {place}, {most} skipped" for dtype in FORMATS for place in ("cuda", "cpu") for most in (0, 5)
 ]
-STEPS += ["labelled only", "resnet18"]
+STEPS += ["labelled only", "resnet18", "short run"]
 # What each mutant must be caught by.
 MUTANTS = {
     "a CPU number in the step": "mul mixes devices",

@@ -11,6 +11,7 @@ from benchmarks.workload import build_workload, losses_of
 
 pytestmark = pytest.mark.gpu
 SMALL = {"steps": 12, "batch": 8, "depth": 10, "width": 1, "classes": 5, "dim": 8, "images": 60}
+SHORT_RUN = {"separate_strong": True, "ramp_up": True}
 
 
 @pytest.mark.parametrize("pixels_on", ["cuda", "cpu"])
@@ -22,16 +23,20 @@ def test_views_equal_those_of_the_cpu(pixels_on):
         torch.testing.assert_close(one.images.cpu(), two.images, atol=1e-5, rtol=1e-5)
 
 
-def test_losses_follow_those_of_the_cpu(monkeypatch):
+@pytest.mark.parametrize("options", [{}, SHORT_RUN])
+def test_losses_follow_those_of_the_cpu(monkeypatch, options):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    gpu, cpu = (losses_of(build_workload(device, **SMALL)) for device in ("cuda", "cpu"))
+    gpu, cpu = (losses_of(build_workload(device, **SMALL, **options)) for device in ("cuda", "cpu"))
     assert gpu[:4] == pytest.approx(cpu[:4], rel=1e-3)
     assert gpu == pytest.approx(cpu, rel=0.05)
 
 
+@pytest.mark.parametrize("options", [{}, SHORT_RUN])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_graph_equals_eager_steps(dtype):
-    eager, captured = (losses_of(build_workload("cuda", dtype=dtype, graph=graph, **SMALL)) for graph in (False, True))
+def test_a_graph_equals_eager_steps(dtype, options):
+    eager, captured = (
+        losses_of(build_workload("cuda", dtype=dtype, graph=graph, **SMALL, **options)) for graph in (False, True)
+    )
     assert captured == pytest.approx(eager, rel=1e-3)
 
 

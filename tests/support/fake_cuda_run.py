@@ -160,6 +160,7 @@ def main() -> None:
         )
     found["steps"]["labelled only"] = attempt(lambda: steps(mu=0))
     found["steps"]["resnet18"] = attempt(lambda: steps(backbone="resnet18"))
+    found["steps"]["short run"] = attempt(lambda: steps(separate_strong=True, ramp_up=True, most_skipped=5))
     for pixels_on in ("cuda", "cpu"):
         found["evaluation"][pixels_on] = attempt(lambda: evaluation(pixels_on))  # noqa: B023
     for name, changes in MUTANTS.items():
