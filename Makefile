@@ -74,8 +74,9 @@ test-lowest: $(LOW_VENV)/.installed  ## run all tests but the slow ones with eve
 	@$(LOW_VENV)/bin/python -m pytest -q -m "not slow" -p no:cacheprovider \
 	    -W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
 
-test-chaos: demo-data $(VENV)/.installed-dev  ## kill a short training 50 times and more, minutes; the same bits must come out
+test-chaos: demo-data $(VENV)/.installed-dev  ## kill trainings and the smaller programs 50 times each; the same bits must come out
 	@$(RUN) -m tests.programs.chaos $(ARGS)
+	@$(RUN) -m tests.programs.chaos_tools $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## check style and formatting
 	@$(RUN) -m ruff check .

@@ -34,11 +34,7 @@ def capture_state(trainer: Stateful) -> dict[str, Any]:
         NotFiniteError: the run is broken, and its state is worth nothing.
     """
     trainer.tally.check()
-    weights = [*trainer.model.parameters(), *trainer.ema.module.parameters()]
-    if not torch.stack(torch._foreach_norm(weights)).isfinite().all():
-        raise NotFiniteError(
-            f"the weights are no longer finite after step {int(trainer.tally.step) - 1}: lower --lr, or pass --no-amp"
-        )
+    _check_finite(trainer)
     return {
         "model": trainer.model.state_dict(),
         "ema": trainer.ema.module.state_dict(),
@@ -51,6 +47,21 @@ def capture_state(trainer: Stateful) -> dict[str, Any]:
         "rng": _rng_state(trainer.device),
         **trainer.history.state_dict(),
     }
+
+
+def _check_finite(trainer: Stateful) -> None:
+    weights = [*trainer.model.parameters(), *trainer.ema.module.parameters()]
+    # Statistics overflow where the loss does not: what is divided by infinity is zero.
+    statistics = [*trainer.model.buffers(), *trainer.ema.module.buffers()]
+    if not torch.stack(torch._foreach_norm(weights)).isfinite().all():
+        broken = "weights"
+    elif statistics and not torch.stack([values.isfinite().all() for values in statistics]).all():
+        broken = "running statistics"
+    else:
+        return
+    raise NotFiniteError(
+        f"the {broken} are no longer finite after step {int(trainer.tally.step) - 1}: lower --lr, or pass --no-amp"
+    )
 
 
 def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from tests.support.datasets import CLASSES, TERMS, make_dataset, write_split, write_vectors
+from utils.stopping import existing_signals
 
+# On a busy machine any example may take longer than Hypothesis's 200 ms.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 # The method's pure functions check the shapes that their annotations state, in tests only.
 install_import_hook(["models.losses", "models.label_guessor"], "beartype.beartype")
 
@@ -25,8 +30,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def _interrupts_are_heard():
-    """A shell's background jobs have SIGINT ignored, and so would everything that the tests start."""
+    """A shell's background jobs have SIGINT ignored, nohup's SIGHUP, and so would everything that the tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in existing_signals("SIGHUP"):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

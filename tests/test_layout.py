@@ -144,3 +144,15 @@ def test_every_file_that_a_page_links_to_is_there(page):
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
     assert missing == []
+
+
+def test_the_table_of_faults_names_tests_that_exist():
+    """A name without a folder is beside the one before it."""
+    lines = [line for line in (ROOT / "docs" / "faults.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    assert len(lines) > 90
+    for line in lines:
+        beside = ROOT
+        for name in re.findall(r"`([\w/]+\.py)`", line.split("|")[-2]):
+            found = [path for path in (ROOT / name, ROOT / "tests" / name, beside / name) if path.is_file()]
+            assert found, f"{name} in {line}"
+            beside = found[0].parent

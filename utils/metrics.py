@@ -1,5 +1,6 @@
 """Exact counts over all images of an evaluation, and the summary of a run."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -17,11 +18,15 @@ def top_k_hits(scores: Tensor, labels: Tensor, k: int) -> Tensor:
 
 
 def is_better(record: dict[str, Any], best: dict[str, Any] | None, metric: str) -> bool:
-    """Say whether an epoch beats the best so far by `metric`: accuracy (top1, higher) or loss (valid_loss, lower)."""
+    """Say whether an epoch beats the best so far by `metric`: accuracy (top1, higher) or loss (valid_loss, lower).
+
+    Every loss beats NaN, which a diverging network's can be.
+    """
     if best is None:
         return True
     if metric == "loss":
-        return record["valid_loss"] < best["valid_loss"]
+        new, old = record["valid_loss"], best["valid_loss"]
+        return new < old or (math.isnan(old) and not math.isnan(new))
     return record["top1"] > best["top1"]
 
 
@@ -35,6 +40,11 @@ def summarise(history: Sequence[dict[str, Any]], best_epoch: int) -> dict[str, d
         "best": {name: best[name] for name in names},
         "median_of_last_20": {name: statistics.median(record[name] for record in tail) for name in names},
     }
+
+
+def format_loss(loss: float) -> str:
+    """Format a loss for the screen, briefly even if it is that of a diverging network."""
+    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:.4g}"
 
 
 def format_summary(history: Sequence[dict[str, Any]], best_epoch: int) -> str:
@@ -52,6 +62,6 @@ def format_summary(history: Sequence[dict[str, Any]], best_epoch: int) -> str:
     }
     lines = ["top-1 / top-5 accuracy in %".ljust(28) + "".join(title.rjust(16) for title in columns.values())]
     for name, row in summarise(history, best_epoch).items():
-        cells = (f"{row[key]:.4f}" if key == "valid_loss" else f"{row[key]:.2f}" for key in columns)
+        cells = (format_loss(row[key]) if key == "valid_loss" else f"{row[key]:.2f}" for key in columns)
         lines.append(heads[name].ljust(28) + "".join(cell.rjust(16) for cell in cells))
     return "\n".join(lines)

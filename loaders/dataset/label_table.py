@@ -2,7 +2,6 @@
 
 import math
 import os
-import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from loaders.dataset.class_names import clean_class_name
 from loaders.dataset.feather_size import announced_size
 from utils.errors import SemcoError
 from utils.files.names import find_fault, path_fault
+from utils.files.regular import open_regular
 
 _COLUMNS = ("id", "class")
 # File names differ, so rows take room; names and classes that are repeated or numbered pack well, but not without bound.
@@ -44,7 +44,7 @@ def read_label_table(path: Path) -> LabelTable:
         SemcoError: missing, damaged, without those columns, or with rows that make no sense.
     """
     try:
-        with _open_regular(path) as file:
+        with open_regular(path, follow_links=True) as file:
             _check_size(path, file)
             file.seek(0)
             # Not pyarrow.feather: its reader of files from before 2020 follows whatever they say, out of the file's memory.
@@ -71,15 +71,6 @@ def read_label_table(path: Path) -> LabelTable:
     classes = [cleaned.get(value, value) for value in classes]
     _check_rows(f"label table {path}", ids, classes)
     return LabelTable(ids=ids, classes=classes)  # type: ignore[arg-type]
-
-
-def _open_regular(path: Path) -> BinaryIO:
-    """Open a file, but no pipe or device, which might never end."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(0, "no regular file")
-    return os.fdopen(handle, "rb")
 
 
 def _check_size(path: Path, file: BinaryIO) -> None:

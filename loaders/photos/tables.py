@@ -11,6 +11,7 @@ import pyarrow.parquet
 
 from utils.errors import SemcoError
 from utils.files.names import find_fault
+from utils.files.regular import open_regular
 from utils.files.tables import read_text
 
 TABLE_SUFFIXES = frozenset((".csv", ".parquet", ".feather"))
@@ -64,12 +65,12 @@ def _read_csv(path: Path) -> dict[str, Sequence[object]]:
 def _read_arrow(path: Path) -> dict[str, Sequence[object]]:
     try:
         if path.suffix.lower() == ".parquet":
-            with pyarrow.parquet.ParquetFile(path) as file:
+            with open_regular(path, follow_links=True) as handle, pyarrow.parquet.ParquetFile(handle) as file:
                 wanted = [name for name in file.schema_arrow.names if name in (*_FILE_COLUMNS, *_CLASS_COLUMNS)]
                 table, names = file.read(columns=wanted), file.schema_arrow.names
         else:
             # Not pyarrow.feather: its reader of files from before 2020 trusts whatever they say.
-            with path.open("rb") as handle, pyarrow.ipc.open_file(handle) as reader:
+            with open_regular(path, follow_links=True) as handle, pyarrow.ipc.open_file(handle) as reader:
                 table = reader.read_all()
             names = table.column_names
         table.validate(full=True)

@@ -14,6 +14,7 @@ from loaders.prepare.contents import Contents, SourceImage
 from loaders.prepare.division import add_division_arguments, divide, share
 from loaders.prepare.lists import inside
 from utils.errors import SemcoError, and_more
+from utils.files.regular import open_regular
 from utils.flags.arguments import path_argument
 
 HELP = "a table (CSV, TSV, feather or parquet) that names image files and their classes"
@@ -24,8 +25,8 @@ DOWNLOADS = False
 _SHOWN = 10
 _READERS = {
     # Everything is text, and only an empty cell has no class: "None" and "NA" may be names.
-    ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""]),
-    ".tsv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], sep="\t"),
+    ".csv": lambda content: pd.read_csv(content, dtype=str, keep_default_na=False, na_values=[""]),
+    ".tsv": lambda content: pd.read_csv(content, dtype=str, keep_default_na=False, na_values=[""], sep="\t"),
     ".feather": pd.read_feather,
     ".parquet": pd.read_parquet,
 }
@@ -76,7 +77,8 @@ def _read_table(path: Path, values: argparse.Namespace) -> list[SourceImage]:
     if reader is None:
         raise SemcoError(f"table {path} has no suffix that is known: expected {', '.join(_READERS)}")
     try:
-        table = reader(path)
+        with open_regular(path, follow_links=True) as content:
+            table = reader(content)
     except FileNotFoundError as error:
         raise SemcoError(f"table {path} does not exist: check the path") from error
     except (pyarrow.ArrowException, OSError, ValueError) as error:

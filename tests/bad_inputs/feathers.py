@@ -116,7 +116,7 @@ CASES = [
         lambda: pa.table({"id": ["a"], "class": pa.StructArray.from_arrays([pa.array([1])] * 2, names=["a", "a"])}),
         "struct",
     ),
-    BadInput("pipe for a table", ("labels_train.feather", "cannot be read"), _pipe),
+    BadInput("pipe for a table", ("labels_train.feather", "is a pipe: expected a regular file"), _pipe),
     BadInput("no label table", ("labels_train.feather", "does not exist"), lambda: Path(_PATH).unlink()),
     with_file("empty table", _PATH, b"", "cannot be read"),
     with_file("text for a table", _PATH, b"id,class\na.png,apple\n", "cannot be read"),

@@ -28,6 +28,7 @@ def test_both_trainers_see_the_same_views():
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a machine of one core
 def test_both_trainers_compute_the_same_loss():
     ours = build_workload("cpu", **SMALL)
     theirs = bench_training._straightforward(ours, 32)

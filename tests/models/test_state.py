@@ -72,6 +72,16 @@ def test_broken_weights_are_not_captured():
         capture_state(trainer)
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["model", "ema"])
+def test_broken_running_statistics_are_not_captured(part, broken):
+    trainer = tiny_trainer()
+    module = trainer.model if part == "model" else trainer.ema.module
+    next(module.buffers())[0] = broken
+    with pytest.raises(NotFiniteError, match="running statistics are no longer finite after step"):
+        capture_state(trainer)
+
+
 @pytest.mark.parametrize(
     "change",
     [

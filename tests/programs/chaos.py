@@ -2,7 +2,7 @@
 
 `python -m tests.programs.chaos [--kills 50] [--seed N] [--minutes 20]`, or `make test-chaos`. It trains a tiny network on the
 demo's images, on one thread, and draws no pictures. Every child is a fork of this process, which has imported everything but
-computed nothing: a start then takes a second instead of many.
+computed nothing: a start then takes a second instead of many. `chaos_tools` does the same to the smaller programs.
 """
 
 import argparse
@@ -11,16 +11,16 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
-import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; with more, sums depend on how many threads there are
 
 import run_semco
+from tests.support.killing import HalfWritten, random_moment, start, wait
 from tests.support.project import ROOT
 from tests.support.run_equality import assert_equal_runs, records_without_times
 from utils.files.pickles import dump_pickle, load_pickle
@@ -67,7 +67,7 @@ class Chaos:
     def __init__(self, folder: Path, *, seed: int, deadline: float) -> None:
         self.kills = self.rounds = self.amid_writes = self.read = 0
         self._folder, self._deadline, self._random = folder, deadline, random.Random(seed)
-        self._flags = _flags(folder)
+        self._flags, self._log = _flags(folder), folder / "output.txt"
         # The first run also decodes the images into their cache.
         for name in ("warm-up", "alone"):
             started = time.perf_counter()
@@ -81,11 +81,13 @@ class Chaos:
         before = self.kills
         while True:
             started = time.perf_counter()
+            half_written = HalfWritten(output)
             child = self._start(output, "--checkpoint-minutes", "1e-6", "--resume", "auto")
-            if not self._wait(child, until=self._moment(output) if self.kills < wanted else lambda: False):
+            moment = random_moment(self._random, seconds=self.seconds, half_written=half_written)
+            if not self._wait(child, until=moment if self.kills < wanted else lambda: False):
                 break
             self.kills += 1
-            self.amid_writes += any(output.rglob(".*.part"))
+            self.amid_writes += half_written.is_there()
             self.read += _check_files(output)
         assert_equal_runs(self._alone, _finished(output))
         self.rounds += 1
@@ -94,54 +96,12 @@ class Chaos:
         shutil.rmtree(output)
         print(f"run {self.rounds}: killed {self.kills - before} times, equal at its end", flush=True)
 
-    def _moment(self, output: Path):
-        """When to kill: at a random time, or a blink after a file has begun to be written from then on."""
-        when = time.perf_counter() + self._random.uniform(0, self.seconds)
-        if self._random.random() < 0.5:
-            return lambda: time.perf_counter() >= when
-        blink = self._random.uniform(0, 0.01)
-
-        def amid_a_write() -> bool:
-            if time.perf_counter() < when or not any(output.rglob(".*.part")):
-                return False
-            time.sleep(blink)
-            return True
-
-        return amid_a_write
-
     def _start(self, output: Path, *flags: str) -> int:
-        child = os.fork()
-        if child:
-            return child
-        code = 70
-        try:
-            log = os.open(self._folder / "output.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            code = run_semco.main([*self._flags, "--output-dir", str(output), *flags])
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        arguments = [*self._flags, "--output-dir", str(output), *flags]
+        return start(lambda: run_semco.main(arguments), output=self._log)
 
-    def _wait(self, child: int, *, until) -> bool:
-        """Wait for a child; kill it once `until()`. Says whether it was killed."""
-        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
-            late = time.perf_counter() > self._deadline
-            if late or until():
-                os.kill(child, signal.SIGKILL)
-                ended = os.waitpid(child, 0)
-                if late:
-                    sys.exit(f"out of time after {self.kills} kills in {self.rounds} runs")
-                break
-            time.sleep(0.002)
-        if ended[1] == signal.SIGKILL:
-            return True
-        if ended[1]:
-            sys.exit(f"a run failed:\n{(self._folder / 'output.txt').read_text()}")
-        return False
+    def _wait(self, child: int, *, until: Callable[[], bool]) -> bool:
+        return wait(child, until=until, deadline=self._deadline, output=self._log)
 
 
 def _flags(folder: Path) -> list[str]:

@@ -24,6 +24,13 @@ def test_is_better():
     assert not is_better({"top1": 90.0, "valid_loss": float("nan")}, best, "loss")
 
 
+def test_every_loss_beats_one_that_is_no_number():
+    diverged = {"top1": 50.0, "valid_loss": float("nan")}
+    assert is_better({"valid_loss": 9.0}, diverged, "loss")
+    assert is_better({"valid_loss": float("inf")}, diverged, "loss")
+    assert not is_better(diverged, diverged, "loss")
+
+
 def _history(count):
     return [
         {"epoch": epoch, "valid_loss": 1 / epoch, **{name: float(epoch % 17) for name in ACCURACIES}}
@@ -47,3 +54,14 @@ def test_table():
     assert "best epoch (3)" in lines[2]
     assert "3.00" in lines[1]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_losses_of_a_diverging_network_fit_into_the_table():
+    history = [
+        {**record, "valid_loss": loss}
+        for record, loss in zip(_history(3), (1e27, float("nan"), float("inf")), strict=True)
+    ]
+    lines = format_summary(history, best_epoch=1).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[2].endswith("1e+27")
+    assert lines[1].endswith("inf")

@@ -7,12 +7,12 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 from utils.errors import SemcoError
-from utils.files.atomic import atomic_path, write_bytes
+from utils.files.atomic import write_bytes
 from utils.files.opcodes import UnfitPickleError, walk_pickle
 from utils.files.regular import check_regular, open_regular
 
@@ -67,16 +67,15 @@ def dump_pickle(path: Path, content: Any) -> None:
     write_bytes(path, pickle.dumps(content, protocol=4))
 
 
-def dump_large_pickle(path: Path, content: Any) -> None:
-    """Write a pickle of very many small values atomically, without holding it in memory.
+def dump_large_pickle(file: BinaryIO, content: Any) -> None:
+    """Write a pickle of very many small values into an open file, without holding it in memory.
 
     It has no memo, in which writer and reader keep the raw bytes of every value until the last is done: for half a million
     vectors twice the memory. So values that are referred to twice are written twice, and none may contain itself.
     """
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        pickler = pickle.Pickler(file, protocol=4)
-        pickler.fast = True
-        pickler.dump(content)
+    pickler = pickle.Pickler(file, protocol=4)
+    pickler.fast = True
+    pickler.dump(content)
 
 
 @contextlib.contextmanager

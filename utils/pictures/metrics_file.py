@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import SemcoError
+from utils.files.regular import open_regular
 
 _LARGEST = 1e300
 _REPAIR = "take the line out, or draw another run"
@@ -24,7 +25,8 @@ def read_metrics(run_folder: Path, drawn: Collection[str]) -> list[dict[str, Any
     """
     path = run_folder / "metrics.jsonl"
     try:
-        text = path.read_text(encoding="utf-8")
+        with open_regular(path, "r", follow_links=True, encoding="utf-8") as file:
+            text = file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SemcoError(f"{path} does not exist: {_ADVICE}") from error
     except (OSError, UnicodeDecodeError) as error:

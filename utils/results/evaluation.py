@@ -50,7 +50,8 @@ def _evaluate_head(probabilities: np.ndarray, labels: np.ndarray, groups: np.nda
         return {}
     classes = len(groups)
     best, values = rank(probabilities, 5)
-    predicted, confidence = best[:, 0], values[:, 0].astype(np.float64)
+    # A diverged network's NaN is no confidence at all.
+    predicted, confidence = best[:, 0], np.nan_to_num(values[:, 0].astype(np.float64))
     right = predicted == labels
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=np.arange(classes), zero_division=np.nan

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from utils.errors import SemcoError
 from utils.files.atomic import atomic_path
+from utils.files.regular import open_regular
 from utils.results.predictions import LISTED, UNKNOWN, Predictions, PredictionTable, tabulate
 
 # Where the file keeps all class names in order: a column's own dictionary may hold fewer, and in another order.
@@ -59,7 +60,8 @@ def read_predictions(path: Path) -> PredictionTable:
         SemcoError: missing, damaged, or another table.
     """
     try:
-        found = pq.read_table(path)
+        with open_regular(path, follow_links=True) as file:
+            found = pq.read_table(file)
     except FileNotFoundError as error:
         raise SemcoError(f"{path} does not exist: name a table of predictions that a run wrote") from error
     except (OSError, pa.ArrowException) as error:

@@ -102,6 +102,7 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
     """
     if not len(right):
         return np.nan
+    probabilities = np.nan_to_num(probabilities)  # a diverged network's NaN is no confidence at all
     gaps = np.bincount(calibration_bins(probabilities), weights=right.astype(np.float64) - probabilities)
     return float(np.abs(gaps).sum() / len(right))
 

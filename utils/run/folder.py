@@ -19,7 +19,7 @@ from utils.files.lock import FolderLock
 from utils.flags.config import Config
 from utils.labels.semantics import LabelSemantics
 from utils.labels.table import write_label_groups
-from utils.metrics import summarise
+from utils.metrics import format_loss, summarise
 from utils.results.prediction_file import write_predictions
 from utils.results.predictions import Predictions
 from utils.results.pseudo_labels import PoolGuesses, count_per_class
@@ -206,7 +206,7 @@ class RunFolder:
 def format_epoch(record: dict[str, Any]) -> str:
     """Format an epoch as one line for the screen."""
     return (
-        f"epoch {record['epoch']:>4}  loss {record['loss']:7.4f}  "
+        f"epoch {record['epoch']:>4}  loss {format_loss(record['loss']):>7}  "
         f"confident: class {record['mask_rate']:6.1%}, embedding {record['emb_mask_rate']:6.1%}  "
         f"top-1: class {record['top1']:5.2f}%, embedding {record['top1_emb']:5.2f}%, both {record['top1_combined']:5.2f}%  "
         f"{record['images_per_second']:,.0f} images/s, {record['seconds']:.1f} s"

@@ -77,6 +77,7 @@ def logging_for(*, talks: bool) -> Iterator[None]:
         alarm.setFormatter(logging.Formatter("warning: %(message)s"))
         # What is reported before the run folder exists waits here for it.
         handlers = [screen, alarm, logging.handlers.MemoryHandler(capacity=1, flushLevel=logging.DEBUG)]
+    before = LOGGER.level, LOGGER.propagate
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
     for handler in handlers:
@@ -89,6 +90,8 @@ def logging_for(*, talks: bool) -> Iterator[None]:
             if isinstance(handler, logging.handlers.MemoryHandler) and handler.target:
                 handler.target.close()  # a run folder that was refused leaves its log open
             handler.close()
+        LOGGER.setLevel(before[0])
+        LOGGER.propagate = before[1]
 
 
 def _waiting() -> list[logging.handlers.MemoryHandler]:

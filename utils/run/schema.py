@@ -1,5 +1,6 @@
 """What a run's checkpoint holds: types, ranges, shapes. Decided here, before anything believes it or a folder is touched."""
 
+import math
 import re
 from collections import OrderedDict
 from typing import Any
@@ -13,13 +14,16 @@ from utils.metrics import ACCURACIES
 # What no two different runs share; what else is known of a run's data came with later versions.
 ALWAYS_COMPARED = ("training_set", "class_names", "label_vectors")
 _RECORDED = ("epoch", "loss", "valid_loss", *ACCURACIES)
+# Figures of a record that may be infinite or NaN: a run that diverges, or that evaluates in float16 before its running statistics
+# have settled, writes such losses beside weights that are intact.
+MAY_DIVERGE = ("loss", "valid_loss", "class_labelled", "class_unlabelled", "emb_labelled", "emb_unlabelled")
 _NUMBER_FORMATS = ("float32", "bfloat16", "float16", "apex O1")
 _NAME = re.compile(r"[A-Za-z0-9_./ -]{1,100}")
 _TALLY = ("sums", "step", "broken", "first_broken", "first_broken_parts")
 # The least value of each count.
 _COUNTS = {"step": 0, "broken": 0, "first_broken": -1}
-# The figures of the first broken step: these may be anything.
-_MAY_BE_BROKEN = ("first_broken_parts",)
+# The figures of the first broken step, and sums of losses that are too large to be added up: these may be anything.
+_MAY_BE_BROKEN = ("first_broken_parts", "sums")
 # Larger counts are not exact in floating point, and no run has them.
 _LARGEST_COUNT, _LARGEST_NUMBER, _LONGEST_TEXT, _DEEPEST = 2**53, 1e300, 100_000, 8
 _LARGEST_SCALE = 2.0**100
@@ -72,6 +76,10 @@ def _is_count(value: object, largest: int = _LARGEST_COUNT) -> bool:
 
 def _is_number(value: object) -> bool:
     return type(value) in (int, float) and abs(value) <= _LARGEST_NUMBER  # NaN compares false
+
+
+def _has_diverged(name: str, value: object) -> bool:
+    return name in MAY_DIVERGE and type(value) is float and not math.isfinite(value)
 
 
 def _is_name(value: object) -> bool:
@@ -141,7 +149,7 @@ def _check_history(content: dict[str, Any]) -> None:
     for place, row in enumerate(rows, start=1):
         _need(type(row) is dict and len(row) <= 1000, f"record {place} of history is no table")
         _need(all(map(_is_name, row)), f"record {place} of history has odd names")
-        wrong = [name for name, value in row.items() if not _is_number(value)]
+        wrong = [name for name, value in row.items() if not (_is_number(value) or _has_diverged(name, value))]
         wrong += [name for name in _RECORDED if name not in row]
         _need(not wrong, f"record {place} of history has no number for {', '.join(wrong[:10])}")
         _need(type(row["epoch"]) is int and row["epoch"] == place, f"record {place} of history is of another epoch")
@@ -198,6 +206,8 @@ def _check_tally(tally: dict[Any, Any], *, looks_at_numbers: bool) -> None:
     if looks_at_numbers:
         for name, least in _COUNTS.items():
             _need(least <= tally[name].item() <= _LARGEST_COUNT, f"tally: {name} is out of range")
+        # The number of steps that the sums hold.
+        _need(0 <= tally["sums"][-1].item() <= _LARGEST_COUNT, "tally: sums count no steps")
 
 
 def _check_generators(states: dict[Any, Any]) -> None:

@@ -57,7 +57,8 @@ def _write_pickle(path: Path, content: Content) -> None:
     for block in content.blocks:
         matrix[len(terms) : len(terms) + len(block)] = block.vectors
         terms += block.terms
-    dump_large_pickle(path, dict(zip(terms, matrix, strict=True)))
+    with path.open("wb") as file:
+        dump_large_pickle(file, dict(zip(terms, matrix, strict=True)))
 
 
 def _write_csv(path: Path, content: Content) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,13 @@ def test_damaged_tables_are_one_line(tmp_path, name, content, words):
 def test_missing_tables_are_one_line(tmp_path, suffix):
     with pytest.raises(SemcoError, match=r"cannot read|does not exist"):
         read_photo_table(tmp_path / f"none{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
+def test_a_pipe_for_a_table_is_refused_at_once(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"table{suffix}")
+    with pytest.raises(SemcoError, match="is a pipe: expected a regular file"):
+        read_photo_table(tmp_path / f"table{suffix}")
 
 
 def test_numbers_for_names_are_refused(tmp_path):

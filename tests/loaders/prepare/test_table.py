@@ -1,5 +1,7 @@
 """Tables of files and classes."""
 
+import os
+
 import pandas as pd
 import pytest
 
@@ -117,6 +119,13 @@ def test_damaged_tables(source, tmp_path, capsys, name, content):
     shown = capsys.readouterr().err.strip()
     assert f"{name} cannot be read" in shown
     assert "\n" not in shown
+
+
+@pytest.mark.parametrize("name", ["images.csv", "images.tsv", "images.feather", "images.parquet"])
+def test_a_pipe_for_a_table_is_refused_at_once(source, tmp_path, capsys, name):
+    os.mkfifo(tmp_path / name)
+    assert _prepare(source, tmp_path / name) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / name} is a pipe: expected a regular file\n"
 
 
 def test_other_mistakes(source, tmp_path, capsys):

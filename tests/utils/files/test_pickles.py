@@ -171,7 +171,8 @@ def test_damage_gives_one_error_or_plain_data(tmp_path_factory, good, data):
 def test_a_large_pickle_is_read_like_any_other(tmp_path):
     rows = np.arange(12, dtype=np.float32).reshape(4, 3)
     content = {f"term{place}": row for place, row in enumerate(rows)}
-    dump_large_pickle(tmp_path / "large.pkl", content)
+    with (tmp_path / "large.pkl").open("wb") as file:
+        dump_large_pickle(file, content)
     loaded = load_pickle(tmp_path / "large.pkl")
     assert list(loaded) == list(content)
     for term, row in content.items():

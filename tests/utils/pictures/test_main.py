@@ -52,6 +52,12 @@ def test_a_damaged_line_ends_in_one_line(run_folder, capsys):
     assert shown.count("\n") == 1
 
 
+def test_a_pipe_for_the_records_is_refused_at_once(tmp_path, capsys):
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'metrics.jsonl'} is a pipe: expected a regular file\n"
+
+
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "tkagg", ""])
 def test_the_backend_of_the_environment_does_not_matter(run_folder, backend):
     (run_folder / "matplotlibrc").write_text("text.usetex: True\n")

@@ -1,10 +1,12 @@
 """Processes find each other, or say in one line why they do not."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -68,6 +70,35 @@ def test_a_machine_that_nobody_knows(port):
         SemcoError, match=r"MASTER_ADDR is 'no.such.invalid' in the environment, which is no known machine"
     ):
         meet(read_place({**_GOOD, "MASTER_ADDR": "no.such.invalid", "MASTER_PORT": str(port)}))
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_another_program_at_the_port(answer, monkeypatch, capfd):
+    """It says nothing, hangs up, or says something else."""
+    assert meeting._ANSWER_SECONDS == 30
+    monkeypatch.setattr(meeting, "_ANSWER_SECONDS", 0.6)
+    connections: list[socket.socket] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # the test is over
+            while True:
+                connections.append(server.accept()[0])
+                if answer is not None:
+                    connections[-1].sendall(answer)
+                    connections[-1].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(SemcoError) as caught:
+            meet(read_place({**_GOOD, "MASTER_PORT": str(taken)}))
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in connections:
+        connection.close()
+    assert str(caught.value) == (
+        f"what listens at 127.0.0.1:{taken} is no process of this run: choose another MASTER_PORT"
+    )
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

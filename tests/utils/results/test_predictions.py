@@ -1,5 +1,7 @@
 """The table of predictions holds what the arrays say, and comes back from disk as it was."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,6 +90,9 @@ def test_a_table_without_images(tmp_path):
 def test_damaged_and_foreign_tables_are_one_line(tmp_path):
     with pytest.raises(SemcoError, match="does not exist"):
         read_predictions(tmp_path / "none.parquet")
+    os.mkfifo(tmp_path / "pipe.parquet")
+    with pytest.raises(SemcoError, match=r"pipe\.parquet is a pipe: expected a regular file"):
+        read_predictions(tmp_path / "pipe.parquet")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(SemcoError, match="no intact Parquet file"):
         read_predictions(tmp_path / "damaged.parquet")

@@ -96,3 +96,11 @@ def test_other_mistakes_in_logging_stay_visible(tmp_path, capsys):
         log.close(None)
     assert "a bug" in capsys.readouterr().err
     assert sys.exc_info()[0] is None
+
+
+def test_the_logger_is_as_it_was_before():
+    logger = logging.getLogger("semco")
+    before = logger.level, logger.propagate, logger.handlers[:]
+    with logging_for(talks=True):
+        assert not logger.propagate
+    assert (logger.level, logger.propagate, logger.handlers) == before

@@ -6,8 +6,9 @@ from collections import OrderedDict
 import pytest
 import torch
 
+from models.losses import LossParts
 from tests.support.checkpoints import record, run_content
-from utils.run.schema import find_fault
+from utils.run.schema import MAY_DIVERGE, find_fault
 
 NAN = float("nan")
 
@@ -91,10 +92,23 @@ def test_what_no_run_writes_is_named(changes, words):
     assert len(fault) < 300
 
 
-def test_sums_that_are_not_finite():
+@pytest.mark.parametrize("broken", [NAN, float("inf")])
+def test_a_run_that_diverges_writes_losses_that_are_not_finite(broken):
+    for name in MAY_DIVERGE:
+        content = {**run_content(), "history": [record(1), {**record(2), name: broken}]}
+        assert find_fault(content, looks_at_numbers=True) is None, name
+    for name in ("sums", "first_broken_parts"):
+        content = run_content()
+        content["tally"][name][0] = broken
+        assert find_fault(content, looks_at_numbers=True) is None, name
+    assert set(LossParts._fields) - {"total"} - set(MAY_DIVERGE) == {"mask_rate", "emb_mask_rate", "any_mask_rate"}
+
+
+@pytest.mark.parametrize("broken", [NAN, float("inf")])
+def test_counts_of_a_run_that_diverges_stay_finite(broken):
+    for name in ("top1", "top5_emb", "mask_rate", "seconds", "lr", "anything"):
+        content = {**run_content(), "history": [record(1), {**record(2), name: broken}]}
+        assert f"record 2 of history has no number for {name}" in find_fault(content, looks_at_numbers=True)
     content = run_content()
-    content["tally"]["sums"][0] = NAN
-    assert "tally: sums" in find_fault(content, looks_at_numbers=True)
-    content = run_content()
-    content["tally"]["first_broken_parts"][0] = NAN  # the figures of a broken step, which are shown
-    assert find_fault(content, looks_at_numbers=True) is None
+    content["tally"]["sums"][-1] = broken
+    assert find_fault(content, looks_at_numbers=True) == "tally: sums count no steps"

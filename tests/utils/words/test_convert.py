@@ -1,6 +1,7 @@
 """Every format to every other one and back, whole, in part, and with fewer dimensions."""
 
 import pickle
+import tempfile
 
 import numpy as np
 import pytest
@@ -25,6 +26,21 @@ SILENT = Progress(enabled=False)
 def source(tmp_path):
     dump_pickle(tmp_path / "source.pkl", dict(zip(TERMS, VECTORS, strict=True)))
     return open_word_vectors(tmp_path / "source.pkl")
+
+
+@pytest.mark.parametrize("layout", NAMES)
+def test_every_layout_writes_one_temporary_file_that_the_next_writing_would_sweep(
+    tmp_path, source, monkeypatch, layout
+):
+    made, original = [], tempfile.mkstemp
+
+    def noted(**settings):
+        made.append(settings["prefix"])
+        return original(**settings)
+
+    monkeypatch.setattr(tempfile, "mkstemp", noted)
+    _convert(source, tmp_path / NAMES[layout], layout=layout)
+    assert made == [f".{NAMES[layout]}."]
 
 
 def _convert(source, path, **settings):
