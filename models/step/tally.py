@@ -85,6 +85,8 @@ class Tally:
             where = f"at step {step} (" + ", ".join(f"{name} {value:.4g}" for name, value in values) + ")"
         if not self._most_broken:
             return f"the loss is no longer finite {where}: lower --lr, pass --no-amp, or skip such steps with --on-nan skip"
+        if broken <= self._most_broken:
+            return f"no step of the epoch was finite, the first of them {where}: lower --lr, or pass --no-amp"
         return (
             f"{broken} steps were not finite and were skipped, the first of them {where}; --nan-limit allows "
             f"{self._most_broken}: lower --lr, or pass --no-amp"

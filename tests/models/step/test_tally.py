@@ -59,7 +59,7 @@ def test_an_epoch_of_nothing_but_broken_steps():
     tally = _tally(most_broken=100)
     tally.begin(0)
     _add(tally, float("nan"))
-    with pytest.raises(NotFiniteError):
+    with pytest.raises(NotFiniteError, match=r"no step of the epoch was finite, the first of them at step 0"):
         tally.read()
 
 
