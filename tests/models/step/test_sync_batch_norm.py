@@ -59,7 +59,9 @@ def test_two_processes_normalise_as_one():
 
 def test_a_layer_that_is_unknown_is_refused():
     world = World(rank=0, size=2, device=torch.device("cpu"))
-    with pytest.raises(SemcoError, match="--sync-bn cannot synchronise this network's BatchNorm1d on a CPU: drop the flag"):
+    with pytest.raises(
+        SemcoError, match="--sync-bn cannot synchronise this network's BatchNorm1d on a CPU: drop the flag"
+    ):
         synchronise_batch_norm(nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm1d(3)), world)
 
 

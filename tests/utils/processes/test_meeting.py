@@ -1,6 +1,7 @@
 """Processes find each other, or say in one line why they do not."""
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -8,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch.distributed as dist
 
 from tests.support.project import ROOT
 from utils.errors import SemcoError
@@ -84,6 +87,7 @@ import sys
 from utils.errors import run_program
 from utils.processes.meeting import meet
 from utils.processes.place import read_place
+import gc
 import os
 def wait():
     place = read_place(os.environ)
@@ -108,3 +112,33 @@ def test_a_signal_ends_the_waiting_at_once(port, rank, number):
         finally:
             process.kill()
     assert (process.returncode, errors) == (128 + number, f"stopped by {signal.Signals(number).name}\n")
+
+
+def test_a_restarted_process_learns_a_new_name():
+    """An agent's store keeps what processes left that were killed; each agent counts the restarts for itself."""
+    agent = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    torchrun = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_PORT": str(agent.port)}
+
+    def meet_all(*counts: str) -> list[str]:
+        with ThreadPoolExecutor() as pool:
+            places = [
+                read_place({**_GOOD, **torchrun, "RANK": str(rank), "TORCHELASTIC_RESTART_COUNT": count})
+                for rank, count in enumerate(counts)
+            ]
+            return [name for _, name in pool.map(meet, places)]
+
+    first, again = meet_all("0", "0"), meet_all("1", "0")
+    assert first[0] == first[1] != again[0] == again[1]
+
+
+def test_a_store_that_ends_while_others_wait(port):
+    agent = dist.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
+    torchrun = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_PORT": str(port)}
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(meet, read_place({**_GOOD, **torchrun}))
+        while not agent.check(["semco/hello/1"]):
+            time.sleep(0.05)
+        del agent
+        gc.collect()
+        with pytest.raises(SemcoError, match="the process that keeps the store at .* ended before all had come"):
+            waiting.result(timeout=60)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 
 import run_semco
 from tests.support.project import ROOT
@@ -18,7 +20,7 @@ from tests.support.run_equality import assert_equal_runs, records_without_times
 from tests.support.several_processes import PROGRAM, together, watched
 from tests.support.tiny_runs import flags_for
 from utils.errors import SemcoError
-from utils.processes.world import World, join_world
+from utils.processes.world import World, _check_own, join_world
 
 SIGTERM = {"action": "signal", "number": signal.SIGTERM}
 STEPS = 40  # an epoch; the processes agree every 20 steps
@@ -138,7 +140,8 @@ def test_a_mistake_is_told_once(tiny_dataset, tmp_path):
     output = tmp_path / "runs"
     ended = together(PROGRAM, *flags(tiny_dataset, output, "--word-vec-path", "nowhere"))
     assert [(process.returncode, process.stdout) for process in ended] == [(2, "")] * 2
-    (line,) = "".join(process.stderr for process in ended).splitlines()
+    warning, line = "".join(process.stderr for process in ended).splitlines()
+    assert warning.startswith("warning: 2 processes have 1 labelled images of --batch-size 2 each")
     assert line.startswith("error: word vectors nowhere do not exist")
     assert not output.exists()
 
@@ -175,6 +178,16 @@ def test_torchrun_and_no_parallel_contradict_each_other(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     with pytest.raises(SemcoError, match="--no-parallel under torchrun with 2 processes"):
         join_world("cpu", parallel=False)
+
+
+def test_two_processes_with_the_same_gpu(monkeypatch):
+    """Each task of `srun --gpus-per-task=1` sees one GPU, whose number says nothing."""
+    siblings = SimpleNamespace(store=dist.HashStore(), place=SimpleNamespace(rank=3))
+    for uuid in ("one", "two"):
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, uuid=uuid: SimpleNamespace(uuid=uuid))
+        _check_own(torch.device("cuda", 0), siblings)
+    with pytest.raises(SemcoError, match="process 3 and another one have the same GPU.*--gpus-per-task=1"):
+        _check_own(torch.device("cuda", 0), siblings)
 
 
 _JOIN = """
