@@ -120,7 +120,14 @@ def main() -> None:
         return
     print("ms per step, by a model; bold: the fastest\n")
     print("\n".join(table()))
-    print(f"\nwith fewer than {FEWEST_IMAGES} labelled images per process the program warns")
+    for work in WORKLOADS:
+        model = work.build()
+        layers, size = synchronised_layers(model), gradient_bytes(model)
+        added = step_seconds(work, 8, "NVLink", size=size, synchronised_layers=layers) - step_seconds(
+            work, 8, "NVLink", size=size
+        )
+        print(f"\n--sync-bn, 8 GPUs on NVLink: {work.name} waits in {layers} layers, {1e3 * added:.1f} ms more", end="")
+    print(f"\n\nwith fewer than {FEWEST_IMAGES} labelled images per process the program warns")
 
 
 if __name__ == "__main__":
