@@ -119,7 +119,7 @@ def _run(plan: dict[str, str | int], flags: list[str]) -> int:
             _act(plan)
 
     def add_and_keep(self: Tally, parts: LossParts, broken: torch.Tensor) -> None:
-        losses.append(float(parts.total))
+        losses.append(float(parts.total.detach()))
         add(self, parts, broken)
 
     def finish_and_keep(self: Trainer, *figures: dict) -> None:

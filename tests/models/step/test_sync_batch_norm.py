@@ -68,19 +68,9 @@ def test_a_layer_that_is_unknown_is_refused():
 def _losses(root: Path, output: Path, size: int) -> tuple[torch.Tensor, dict]:
     """The loss of the global batch in each step, and the only epoch's record."""
     flags = flags_for(root, output, "--batch-size", "16", "--n-imgs-per-epoch", str(16 * STEPS), "--n-epoches", "1")
-    more = (
-        "--sync-bn",
-        "--thr",
-        "0.95",
-        "--thr-emb",
-        "0.7",
-        "--lr",
-        "0.003",
-        "--ema-alpha",
-        "0.9",
-        "--num-workers-per-gpu",
-        "0",
-    )
+    # Cosines of embeddings that are still short make rounding grow from step to step, the faster the larger the rate is:
+    # with 0.03 a batch in another order differs by more than this test allows.
+    more = ("--sync-bn", "--lr", "1e-4", "--thr", "0.95", "--thr-emb", "0.95", "--ema-alpha", "0.9")
     for process in together(*watched(*flags, *more), size=size):
         assert process.returncode == 0, process.stderr
     shares = [torch.load(output / f"rank{rank}.pth", weights_only=True)["losses"] for rank in range(size)]

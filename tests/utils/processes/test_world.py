@@ -85,7 +85,7 @@ def test_one_process_talks_to_itself():
     tensor = torch.arange(3.0)
     assert world == World(rank=0, size=1, device=torch.device("cpu"))
     assert (world.agree(7), world.sum(tensor) is tensor) == (7, True)
-    with world, world.first_on_each_machine():
+    with world, world.first_on_each_machine(Path()):
         world.share([tensor])
     world.after_main("the end")
     assert tensor.tolist() == [0, 1, 2]
