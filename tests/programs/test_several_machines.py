@@ -151,7 +151,9 @@ def test_torchrun_on_two_machines(tiny_dataset, tmp_path, machines):
             [
                 machine.start(
                     *("-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d"),
-                    *("--rdzv-endpoint=10.77.0.1:29400", f"--local-addr={machine.address}"),
+                    # Their names lead to the real machine, so torchrun cannot tell by the address which of them it is.
+                    *("--rdzv-endpoint=10.77.0.1:29400", f"--rdzv-conf=is_host={int(machine is machines[0])}"),
+                    f"--local-addr={machine.address}",
                     *watched(*flags, *more),
                 )
                 for machine in machines
