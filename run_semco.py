@@ -9,14 +9,19 @@ import functools
 import logging
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from utils.errors import SemcoError, lack_of_memory
 from utils.flags.config import Config
 from utils.flags.parse import parse_config
-from utils.processes.launch import Outcome, launch
+from utils.processes.launch import EndedError, Outcome, launch
 from utils.processes.signals import StopRequest
+from utils.processes.start import met_siblings
 from utils.stopping import Stopped
 from utils.streams import lasting_streams
+
+if TYPE_CHECKING:
+    from utils.processes.siblings import Siblings
 
 LOGGER = logging.getLogger("semco")
 
@@ -33,13 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def attempt(arguments: Sequence[str]) -> Outcome:
     """Do what the arguments say, alone, as one of several processes, or by starting several."""
     try:
-        with StopRequest() as request:
+        with StopRequest() as request, met_siblings() as siblings:
             config = parse_config(arguments)
             from utils.processes.world import processes_to_launch
 
-            if count := processes_to_launch(config.device, parallel=config.parallel):
+            if siblings is None and (count := processes_to_launch(config.device, parallel=config.parallel)):
                 return launch(functools.partial(attempt, arguments), count, request)
-            train(config, request)
+            train(config, request, siblings)
+    except EndedError as ended:
+        return ended.outcome
     except SemcoError as error:
         return Outcome(2, f"error: {error}")
     except Stopped as stopped:
@@ -51,8 +58,8 @@ def attempt(arguments: Sequence[str]) -> Outcome:
     return Outcome(0)
 
 
-def train(config: Config, request: StopRequest) -> None:
-    """Train as the flags say, alone or as one of several processes, until done or until a signal asks to stop."""
+def train(config: Config, request: StopRequest, siblings: "Siblings | None") -> None:
+    """Train as the flags say, alone or with `siblings`, until done or until a signal asks to stop."""
     # Imported once the arguments are known to be right: --help and mistakes answer at once, and so do the processes that
     # decode images, which import this module again.
     from loaders.feed import Feed, check_plan_fits
@@ -75,7 +82,7 @@ def train(config: Config, request: StopRequest) -> None:
     from utils.run.saving import Saving
 
     with (
-        join_world(config.device, parallel=config.parallel) as world,
+        join_world(config.device, parallel=config.parallel, siblings=siblings) as world,
         logging_for(talks=world.is_main),
         explain_out_of_memory(config, world.device),
     ):
@@ -98,8 +105,8 @@ def train(config: Config, request: StopRequest) -> None:
         settings = settle(config, semantics)
         network = build_network(settings, semantics)
         expected = network.normalisation and PixelStatistics(*network.normalisation)
-        with world.main_first():
-            data = open_training_data(config, selection, statistics=expected, progress=progress)
+        with world.first_on_each_machine(config.dataset_path / config.dataset_name):
+            data = open_training_data(config, selection, statistics=expected, progress=progress, machine=world.machine)
         feed = Feed(config, data, world=world)
         if config.preview:
             trainer = build_trainer(settings, network, semantics, world=world)

@@ -19,6 +19,7 @@ from loaders.pixels.store import ImageStore, PixelStore
 from utils.errors import SemcoError
 from utils.files.tables import read_class_names
 from utils.flags.config import Config
+from utils.processes.machine import ALONE, Machine
 from utils.progress import Progress
 
 LOGGER = logging.getLogger("semco")
@@ -92,12 +93,18 @@ def select_images(config: Config) -> Selection:
 
 
 def open_training_data(
-    config: Config, selection: Selection, *, statistics: PixelStatistics | None, progress: Progress
+    config: Config,
+    selection: Selection,
+    *,
+    statistics: PixelStatistics | None,
+    progress: Progress,
+    machine: Machine = ALONE,
 ) -> TrainingData:
     """Decode all images of a run, or find them decoded.
 
     Args:
         statistics: those that a pretrained network expects; None: the dataset's own, known or computed.
+        machine: the processes of the run that share this machine, and so the pixels.
     """
     folder = dataset_folder(config.dataset_path, config.dataset_name)
 
@@ -109,6 +116,7 @@ def open_training_data(
             workers=config.num_workers_per_gpu,
             cache_folder=cache_folder(folder),
             progress=progress,
+            machine=machine,
             needed=frozenset() if config.skip_bad_images else frozenset(used.tolist()),
         )
 

@@ -16,6 +16,8 @@ from models.step.ema import ModelEma
 from models.step.optimizer import build_optimizer
 from models.step.precision import ApexPrecision, Precision, TorchPrecision, choose_dtype, import_apex_amp
 from models.step.ramp_up import RampUp
+from models.step.scaling import check_share
+from models.step.sync_batch_norm import synchronise_batch_norm
 from models.trainer import Method, Trainer
 from utils.errors import SemcoError, first_ten
 from utils.flags.config import Config
@@ -42,18 +44,12 @@ def check_machine(config: Config, world: World) -> None:
         raise SemcoError("--amp-dtype float16 is for GPUs: pass bfloat16 or --no-amp on a CPU")
     if config.amp and config.amp_backend == "apex":
         import_apex_amp()
-    if config.batch_size % world.size:
-        more = -config.batch_size % world.size + config.batch_size
-        raise SemcoError(
-            f"--batch-size {config.batch_size} cannot be shared equally by {world.size} processes: pass {more}, or --no-parallel"
-        )
+    check_share(config.batch_size, world.size)
     _check_batch_norm(config, world)
     if config.cuda_graph and not on_cuda:
         raise SemcoError("--cuda-graph needs a CUDA GPU: drop the flag, or pass --device cuda")
     if config.cuda_graph and world.size > 1:
         raise SemcoError("--cuda-graph is for one GPU: drop the flag, or pass --no-parallel")
-    if config.sync_bn and not on_cuda:
-        raise SemcoError("--sync-bn is for GPUs: drop the flag, or pass --device cuda")
     if config.data_device == "cuda" and not on_cuda:
         raise SemcoError("--data-device cuda: training is on the CPU; drop the flag, or pass --device cuda")
     if config.data_device == "cuda" and config.cache_imgs == "none":
@@ -140,9 +136,10 @@ def build_trainer(
     _check_batch_norm(config, world, network)
     device = world.device
     model = network.to(device, memory_format=torch.channels_last)
-    if config.sync_bn and world.size > 1 and device.type == "cuda":
+    if config.sync_bn and world.size > 1:
         is_timm = resolve_backbone(config.model_backbone, config.im_size).startswith(PREFIX)
-        model = share_statistics(model) if is_timm else nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        share_on_gpus = share_statistics if is_timm else nn.SyncBatchNorm.convert_sync_batchnorm
+        model = share_on_gpus(model) if device.type == "cuda" else synchronise_batch_norm(model, world)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = config.amp  # --no-amp promises float32 throughout

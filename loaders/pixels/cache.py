@@ -1,7 +1,9 @@
 """Choose how to keep a pool's pixels: in memory, in a mapped cache file, or in the image files; decode once."""
 
 import contextlib
+import dataclasses
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +13,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from loaders.pixels.cache_file import MAGIC, read_check, read_pixels, write_check, write_pixels
-from loaders.pixels.capacity import available_memory, can_hold, processes_here
+from loaders.pixels.cache_file import (
+    MAGIC,
+    format_check,
+    parse_check,
+    read_check,
+    read_pixels,
+    write_check,
+    write_pixels,
+)
+from loaders.pixels.capacity import available_memory, can_hold
 from loaders.pixels.decode_pass import DecodePass, areas
 from loaders.pixels.decode_pool import Decoded, decode_all
+from loaders.pixels.shared_memory import NOT_SHARED, share_pixels
 from loaders.pixels.store import FileStore, ImageStore, store_from_shapes
 from utils.errors import SemcoError, and_more
+from utils.processes.machine import ALONE, Machine
 from utils.progress import Progress
 
 # Longer side / shorter side of photographs, seldom above 3:2 on average. A wrong guess only moves the choice between two
@@ -44,7 +56,7 @@ class OpenedStore:
 class StoreRequest:
     """What to open: files, the size of their short side, how to keep them, how many workers decode.
 
-    `needed`: positions of the images without which nothing is opened.
+    `needed`: positions of the images without which nothing is opened; `machine`: the processes that share what is opened.
     """
 
     paths: Sequence[Path]
@@ -54,6 +66,7 @@ class StoreRequest:
     cache_folder: Path
     progress: Progress
     needed: frozenset[int] = frozenset()
+    machine: Machine = ALONE
 
     @cached_property
     def digest(self) -> str:
@@ -104,16 +117,15 @@ def open_store(request: StoreRequest) -> OpenedStore:
 
 def _open(request: StoreRequest) -> OpenedStore:
     if request.mode == "memory":
-        return _decode_to_memory(request)
+        return _open_in_memory(request)
     if request.mode == "none":
         return _from_files(request)
     size = int(len(request.paths) * request.im_size**2 * 3 * _USUAL_ASPECT)
-    processes = processes_here()
-    in_memory = request.mode == "auto" and size * processes < _MEMORY_SHARE * available_memory()
+    in_memory = request.mode == "auto" and size < _MEMORY_SHARE * available_memory()
     path = request.cache_file("pixels")
     if not path.exists():
         if request.mode == "auto" and not can_hold(request.cache_folder, size):
-            return _decode_to_memory(request) if in_memory else _from_files(request)
+            return _open_in_memory(request) if in_memory else _from_files(request)
         if not can_hold(request.cache_folder, size):
             raise SemcoError(
                 f"--cache-imgs disk: {request.cache_folder} cannot be written, or has no room for {size / 2**20:,.0f} MiB; set "
@@ -121,7 +133,7 @@ def _open(request: StoreRequest) -> OpenedStore:
             )
         _write_cache(path, request)
     # Several processes map one file, whose pages they share: loaded, each would have a copy of its own.
-    return _from_cache(path, request, load=in_memory and processes == 1)
+    return _from_cache(path, request, load=in_memory and request.machine.processes == 1)
 
 
 def _check_needed(bad: Mapping[int, str], request: StoreRequest) -> None:
@@ -149,13 +161,32 @@ def _check_files(request: StoreRequest) -> tuple[dict[int, str], str, int]:
     path = request.cache_file("checked.json")
     if path.exists():
         return read_check(path)
-    images = _decode(request)
-    for _ in images:
-        pass
-    _check_needed(images.bad, request)
-    if can_hold(path.parent, 4096 + sum(map(len, images.bad.values()))):
-        write_check(path, images)
-    return images.bad, images.digest, images.broken_exif
+
+    def check() -> str:
+        images = _decode(request)
+        for _ in images:
+            pass
+        _check_needed(images.bad, request)
+        if can_hold(path.parent, 4096 + sum(map(len, images.bad.values()))):
+            write_check(path, images)
+        return format_check(images)
+
+    return parse_check(path, request.machine.once(f"checked {request.digest}", check))
+
+
+def _open_in_memory(request: StoreRequest) -> OpenedStore:
+    """Decode into memory: this process's own, or one that all processes of the machine map."""
+    if request.machine.processes > 1:
+        place = request.machine.once(
+            f"pixels {request.digest}",
+            lambda: share_pixels(lambda: _decode(request), check=lambda bad: _check_needed(bad, request)),
+        )
+        # A process in a container of its own may not see the memory of another one.
+        if place != NOT_SHARED and os.access(place, os.R_OK):
+            return dataclasses.replace(
+                _from_cache(Path(place), request, load=False), source="memory that all processes share"
+            )
+    return _decode_to_memory(request)
 
 
 def _decode_to_memory(request: StoreRequest) -> OpenedStore:

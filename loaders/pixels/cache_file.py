@@ -58,23 +58,28 @@ def write_pixels(path: Path, images: DecodePass, *, check: Callable[[Mapping[int
         SemcoError: the disk refuses.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.seek(_HEADER_BYTES)
-        for pixels in images:
-            file.write(pixels)
-        check(images.bad)
-        shapes = images.shapes.astype("<i4")
-        file.write(shapes.tobytes())
-        reasons = json.dumps(images.bad).encode()
-        file.write(reasons)
-        header = {
-            "images": len(shapes),
-            "pixels": int(areas(shapes).sum()),
-            "bad": len(reasons),
-            "digest": images.digest,
-            "broken_exif": images.broken_exif,
-        }
-        file.seek(0)
-        file.write(MAGIC + json.dumps(header).encode() + b"\n")
+        write_into(file, images, check=check)
+
+
+def write_into(file: BinaryIO, images: DecodePass, *, check: Callable[[Mapping[int, str]], None]) -> None:
+    """Write what a cache file holds into an open file; `check` as in `write_pixels`."""
+    file.seek(_HEADER_BYTES)
+    for pixels in images:
+        file.write(pixels)
+    check(images.bad)
+    shapes = images.shapes.astype("<i4")
+    file.write(shapes.tobytes())
+    reasons = json.dumps(images.bad).encode()
+    file.write(reasons)
+    header = {
+        "images": len(shapes),
+        "pixels": int(areas(shapes).sum()),
+        "bad": len(reasons),
+        "digest": images.digest,
+        "broken_exif": images.broken_exif,
+    }
+    file.seek(0)
+    file.write(MAGIC + json.dumps(header).encode() + b"\n")
 
 
 def read_pixels(path: Path, *, images: int, short_side: int, load: bool) -> CachedPixels:
@@ -154,17 +159,34 @@ def _parse_header(path: Path, head: bytes) -> _Header:
 
 def write_check(path: Path, images: DecodePass) -> None:
     """Write what a pass over images found that are kept in their own files."""
-    write_text(path, json.dumps({"bad": images.bad, "digest": images.digest, "broken_exif": images.broken_exif}))
+    write_text(path, format_check(images))
+
+
+def format_check(images: DecodePass) -> str:
+    """Return what a pass over images found, as text."""
+    return json.dumps({"bad": images.bad, "digest": images.digest, "broken_exif": images.broken_exif})
 
 
 def read_check(path: Path) -> tuple[dict[int, str], str, int]:
-    """Read what `write_check` wrote: reasons by position, the digest of the pixels, images with a broken EXIF block.
+    """Read what `write_check` wrote; returns as `parse_check`.
 
     Raises:
         SemcoError: the file is damaged.
     """
     with _open_regular(path) as file:
-        saved = _parse(path, file.read(_MOST_REASON_BYTES))
+        return parse_check(path, file.read(_MOST_REASON_BYTES))
+
+
+def parse_check(path: Path, raw: bytes | str) -> tuple[dict[int, str], str, int]:
+    """Return what `format_check` says: reasons by position, the digest of the pixels, images with a broken EXIF block.
+
+    Args:
+        path: the file that is blamed.
+
+    Raises:
+        SemcoError: the text is damaged.
+    """
+    saved = _parse(path, raw)
     if not isinstance(saved, dict) or not _is_digest(saved.get("digest")):
         raise _damaged(path, "has no digest")
     if type(saved.get("broken_exif")) is not int:
@@ -172,7 +194,7 @@ def read_check(path: Path) -> tuple[dict[int, str], str, int]:
     return _parse_reasons(path, saved.get("bad")), saved["digest"], saved["broken_exif"]
 
 
-def _parse(path: Path, raw: bytes) -> object:
+def _parse(path: Path, raw: bytes | str) -> object:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:

@@ -52,12 +52,6 @@ def available_memory() -> int:
     return min(free, _left_in_cgroup())
 
 
-def processes_here() -> int:
-    """Return how many processes of the run share this machine's memory, as the launcher says; all of them where it does not."""
-    said = os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1"))
-    return max(1, int(said)) if said.isdecimal() else 1
-
-
 def _left_in_cgroup() -> int:
     """Return what the control group leaves (version 2, then version 1), or an endless amount where there is no limit."""
     for most, used in (

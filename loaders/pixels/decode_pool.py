@@ -14,7 +14,7 @@ import numpy as np
 
 from loaders.pixels.decode import decode
 from utils.errors import SemcoError
-from utils.processes.launch import end_with_parent
+from utils.processes.parent import end_with_parent
 from utils.stopping import existing_signals
 
 LOGGER = logging.getLogger("semco")

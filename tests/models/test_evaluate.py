@@ -79,3 +79,20 @@ def test_fewer_classes_than_five():
 
     figures = evaluate(Two(), guessor, [EvaluationBatch(images, torch.zeros(9).long())], forward=contextlib.nullcontext)
     assert figures["top5"] == figures["top5_emb"] == 100
+
+
+@pytest.mark.parametrize("processes", [2, 4, 5, 40])
+def test_several_processes_count_what_one_counts(images, processes):
+    """Each evaluates every so-manieth image; some have fewer, or none."""
+    labels, totals = torch.arange(23) % 7, []
+
+    def keep(counts):
+        totals.append(counts.clone())
+        return torch.ones_like(counts)
+
+    for rank in range(processes):
+        share = slice(rank, None, processes)
+        _run(images[share], labels[share], 4, reduce=keep)
+    together, alone = _run(images, labels, 4, reduce=lambda _: sum(totals))[0], _run(images, labels, 4)[0]
+    assert together.pop("valid_loss") == pytest.approx(alone.pop("valid_loss"), rel=1e-6)
+    assert together == alone

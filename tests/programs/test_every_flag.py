@@ -117,7 +117,6 @@ def test_a_compiled_network_trains_alike(tiny_dataset, tmp_path, more):
     ("flags", "message"),
     [
         (["--cuda-graph"], "--cuda-graph needs a CUDA GPU"),
-        (["--sync-bn"], "--sync-bn is for GPUs"),
         (["--data-device", "cuda"], "training is on the CPU"),
         (["--amp", "--amp-dtype", "float16"], "is for GPUs"),
         (["--amp", "--amp-backend", "apex"], "apex"),

@@ -1,18 +1,20 @@
 """Start programs in several processes, as torchrun does; and the program as one of them, watched.
 
 `python -m tests.support.several_processes PLAN FLAG ...` runs `run_semco.py` without pictures and keeps the weights of
-every process beside the run folders. PLAN, JSON: `{"rank": 1, "step": 3, "action": "stop"}` sends that process SIGTERM after
-that step of the run, `stop launcher` sends it to the process that started it, `fail` raises a user's mistake; `{}` does
-nothing.
+every process beside the run folders. PLAN, JSON: `{"rank": 1, "step": 3, "action": "signal", "number": 15}` sends that process
+SIGTERM after that step of the run, unless torchrun has restarted it; `signal launcher` sends it to the process that started
+it, `fail` raises a user's mistake, `bug` an error, `hang` waits for ever; `{}` does nothing. `"patience": 5` shortens how long a
+silent process and an operation are waited for to so many seconds. Beside the weights is each process's loss of every step.
 """
 
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
 from tests.support.project import ROOT
@@ -35,17 +37,17 @@ def together(*command: str, size: int = 2) -> list[subprocess.CompletedProcess]:
     shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with contextlib.ExitStack() as ended:
         processes = [
-            ended.enter_context(_started(*command, RANK=str(rank), LOCAL_RANK=str(rank), **shared))
+            ended.enter_context(started(*command, RANK=str(rank), LOCAL_RANK=str(rank), **shared))
             for rank in range(size)
         ]
-        return [_finished(process) for process in processes]
+        return [finished(process) for process in processes]
 
 
-def launched(*command: str) -> subprocess.CompletedProcess:
-    """Run a Python command in two processes that torchrun starts; returns how torchrun ended."""
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--local-addr=127.0.0.1")
-    with _started(*launcher, *command) as process:
-        return _finished(process)
+def launched(*command: str, options: tuple[str, ...] = (), size: int = 2) -> subprocess.CompletedProcess:
+    """Run a Python command in several processes that torchrun starts with these options; returns how torchrun ended."""
+    launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}", "--local-addr=127.0.0.1")
+    with started(*launcher, *options, *command) as process:
+        return finished(process)
 
 
 def watched(*flags: str, **plan: str | int) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ def watched(*flags: str, **plan: str | int) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _started(*command: str, **environment: str):
+def started(*command: str, **environment: str):
     process = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
@@ -74,38 +76,62 @@ def _started(*command: str, **environment: str):
         process.communicate()
 
 
-def _finished(process: subprocess.Popen) -> subprocess.CompletedProcess:
+def finished(process: subprocess.Popen) -> subprocess.CompletedProcess:
     output, errors = process.communicate(timeout=_SECONDS)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def _act(plan: dict[str, str | int]) -> None:
+    from utils.errors import SemcoError
+
+    match plan["action"]:
+        case "fail":
+            raise SemcoError("this process alone")
+        case "bug":
+            raise ZeroDivisionError("a bug")
+        case "hang":
+            time.sleep(600)
+        case "signal":
+            os.kill(os.getpid(), plan["number"])
+        case "signal launcher":
+            os.kill(os.getppid(), plan["number"])
 
 
 def _run(plan: dict[str, str | int], flags: list[str]) -> int:
     import torch
 
     import run_semco
+    from models.losses import LossParts
+    from models.step.tally import Tally
     from models.trainer import Trainer
-    from utils.errors import SemcoError
+    from utils.processes import watch, world
     from utils.run.folder import RunFolder
 
+    is_first = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
     rank, output = int(os.environ["RANK"]), Path(flags[flags.index("--output-dir") + 1])
-    train_step, finish_epoch = Trainer.train_step, Trainer.finish_epoch
+    train_step, finish_epoch, add, losses = Trainer.train_step, Trainer.finish_epoch, Tally.add, []
+    if patience := plan.get("patience"):
+        watch._SILENT_BEATS, world._LONGEST_OPERATION = patience, timedelta(seconds=patience)
 
     def step_and_act(self: Trainer, images: torch.Tensor, labels: torch.Tensor, *, step: int) -> None:
         train_step(self, images, labels, step=step)
-        if (rank, step) == (plan.get("rank"), plan.get("step")):
-            if plan["action"] == "fail":
-                raise SemcoError("this process alone")
-            os.kill(os.getpid() if plan["action"] == "stop" else os.getppid(), signal.SIGTERM)
+        if is_first and (rank, step) == (plan.get("rank"), plan.get("step")):
+            _act(plan)
+
+    def add_and_keep(self: Tally, parts: LossParts, broken: torch.Tensor) -> None:
+        losses.append(float(parts.total.detach()))
+        add(self, parts, broken)
 
     def finish_and_keep(self: Trainer, *figures: dict) -> None:
         finish_epoch(self, *figures)
         weights = {"model": dict(self.model.named_parameters()), "ema": self.ema.module.state_dict()}
-        torch.save(weights, output / f"rank{rank}.pth")
+        torch.save({**weights, "losses": torch.tensor(losses)}, output / f"rank{rank}.pth")
 
-    Trainer.train_step, Trainer.finish_epoch = step_and_act, finish_and_keep
+    Trainer.train_step, Trainer.finish_epoch, Tally.add = step_and_act, finish_and_keep, add_and_keep
     RunFolder.draw_pictures = RunFolder.write_report = lambda *_: None
     return run_semco.main(flags)
 
 
 if __name__ == "__main__":
+    os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the program does it, but here torch is imported before
     sys.exit(_run(json.loads(sys.argv[1]), sys.argv[2:]))

@@ -9,13 +9,13 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import NamedTuple
 
+from utils.processes.parent import end_with_parent
 from utils.processes.signals import StopRequest
 from utils.stopping import Stopped
 from utils.streams import lasting_streams
@@ -29,6 +29,14 @@ class Outcome(NamedTuple):
 
     exit_code: int
     message: str | None = None
+
+
+class EndedError(Exception):
+    """Another process's failure ends this one too; `outcome` is how."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message or "another process of the run has failed")
+        self.outcome = outcome
 
 
 def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outcome:
@@ -62,7 +70,10 @@ def launch(run: Callable[[], Outcome], count: int, request: StopRequest) -> Outc
     if outcome := mistake or outcomes[decisive]:
         return outcome
     code = processes[decisive].exitcode
-    return Outcome(code if code >= 0 else 128 - code)
+    if code >= 0:
+        return Outcome(code)
+    name = signal.Signals(-code).name
+    return Outcome(128 - code, f"error: process {decisive} was killed by {name}; --resume auto resumes the run")
 
 
 def _member(run: Callable[[], Outcome], rank: int, count: int, port: int, sender: Connection) -> None:
@@ -71,23 +82,13 @@ def _member(run: Callable[[], Outcome], rank: int, count: int, port: int, sender
         os.setsid()  # a terminal's Ctrl-C reaches the launcher alone, which forwards it once
     end_with_parent()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
     with lasting_streams():
         outcome = run()
     sender.send(outcome)
     sys.exit(outcome.exit_code)
-
-
-def end_with_parent() -> None:
-    """End this process as soon as its parent has ended, however it ended."""
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True, name="follow parent").start()
 
 
 def _wait(processes: Sequence[SpawnProcess], request: StopRequest) -> int:

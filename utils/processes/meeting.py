@@ -1,94 +1,88 @@
-"""How the processes of a run find each other: their places in the environment, as torchrun writes them, and one store."""
+"""How the processes of a run find each other: through one store, at an address that all of them know."""
 
 import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+import uuid
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerError
-from dataclasses import dataclass
 from datetime import timedelta
 
 import torch.distributed as dist
 
 from utils.errors import SemcoError
+from utils.processes.place import Place
 
 # Starting and importing take a minute at most; a process that is not there by then will not come.
 _MINUTES = 10.0
 _PAUSE = 0.1
-_ARRIVED = "semco/arrived"
 # A store answers at once; another program at its address may answer something else, or never.
 _ANSWER_SECONDS = 30.0
-# The others wait for as long as the main process decodes a large dataset.
-LONGEST_CALL = timedelta(hours=12)
+# Any other call of a store ends after this long.
+_LONGEST_ANSWER = timedelta(minutes=5)
+_ARRIVED, _HELLO, _WELCOME = "arrived", "semco/hello", "semco/welcome"
+BEAT, HOST = "beat", "host"
 
 
-@dataclass(frozen=True)
-class Place:
-    """One process's place: its rank among `size`, its rank on its machine, and the address of the main process's store."""
+def meet(place: Place) -> tuple[dist.Store, str]:
+    """Wait until all processes have arrived; return the store through which they then talk, and a prefix for another client.
 
-    rank: int
-    size: int
-    local_rank: int
-    address: str
-    port: int
-    agent_prefix: str | None = None
-    """Set under torchrun, whose agent has the store: what this start's keys begin with."""
-
-
-def read_place(environment: Mapping[str, str]) -> Place | None:
-    """Read this process's place among several; None when it is alone.
-
-    Raises:
-        SemcoError: a variable is missing, no number, or out of range.
-    """
-    size = _number(environment, "WORLD_SIZE", least=1, default="1")
-    if size == 1:
-        return None
-    needed = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-    if missing := [name for name in needed if name not in environment]:
-        raise SemcoError(
-            f"WORLD_SIZE is {size} in the environment, but not {', '.join(missing)}: start the program with torchrun, or unset "
-            "WORLD_SIZE"
-        )
-    rank = _number(environment, "RANK", least=0)
-    if rank >= size:
-        raise SemcoError(f"RANK is {rank} in the environment, but WORLD_SIZE is {size}: expected 0 to {size - 1}")
-    has_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return Place(
-        rank=rank,
-        size=size,
-        local_rank=_number(environment, "LOCAL_RANK", least=0),
-        address=environment["MASTER_ADDR"],
-        port=_number(environment, "MASTER_PORT", least=1, most=65535),
-        agent_prefix=f"semco/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}" if has_agent else None,
-    )
-
-
-def meet(place: Place) -> dist.Store:
-    """Wait until all processes have arrived; return the store through which they then find each other.
-
-    torch's own rendezvous waits in one long call in which no signal is heard. This one looks again and again.
+    torch's own rendezvous waits in one long call in which no signal is heard. This one looks again and again. A torchrun
+    that restarts its workers keeps their store, with what earlier ones have left in it, and each torchrun counts restarts
+    for itself. So the main process names the round, and says so to each of the others, who show that they are new.
 
     Raises:
         SemcoError: the address is wrong or taken, or somebody does not come.
     """
     until = time.monotonic() + 60 * _MINUTES
-    if place.rank == 0 and place.agent_prefix is None:
-        store = _own_store(place)
-    else:
-        _await_listener(place, until)
-        store = _others_store(place)
-    if place.agent_prefix is not None:
-        store = dist.PrefixStore(place.agent_prefix, store)
-    there = store.add(_ARRIVED, 1)
+    store = _own_store(place) if place.hosts_store else _find_store(place, until)
+    try:
+        return _gather(place, store, until)
+    except RuntimeError as error:  # a store that ends raises torch's own
+        raise SemcoError(
+            f"the process that keeps the store at {place.address}:{place.port} ended before all had come: its own output says why"
+        ) from error
+
+
+def _gather(place: Place, store: dist.Store, until: float) -> tuple[dist.Store, str]:
+    own = uuid.uuid4().hex
+    round_name = own if place.rank == 0 else _ask_for_round(place, store, own, until)
+    store = dist.PrefixStore(round_name, store)
+    store.set(f"{HOST}/{place.rank}", socket.gethostname())
+    store.set(f"{BEAT}/{place.rank}", "0")
+    there, welcomed = store.add(_ARRIVED, 1), {}
     while there < place.size:
+        if place.rank == 0:
+            _welcome(place, store.underlying_store, round_name, welcomed)
         if time.monotonic() > until:
             raise _absent(place, f"only {there} of {place.size} processes came")
         time.sleep(_PAUSE)
         there = store.add(_ARRIVED, 0)
-    return store
+    return store, round_name
+
+
+def _welcome(place: Place, store: dist.Store, round_name: str, welcomed: dict[int, bytes]) -> None:
+    """Answer every process that has asked for the round's name, and again if another one asks in its place."""
+    for rank in range(1, place.size):
+        if store.check([f"{_HELLO}/{rank}"]) and (asked := store.get(f"{_HELLO}/{rank}")) != welcomed.get(rank):
+            store.set(f"{_WELCOME}/{rank}", asked.decode() + round_name)
+            welcomed[rank] = asked
+
+
+def _ask_for_round(place: Place, store: dist.Store, own: str, until: float) -> str:
+    store.set(f"{_HELLO}/{place.rank}", own)
+    answer = f"{_WELCOME}/{place.rank}"
+    while not (store.check([answer]) and store.get(answer).decode().startswith(own)):
+        if time.monotonic() > until:
+            raise _absent(place, "the main process did not come")
+        time.sleep(_PAUSE)
+    return store.get(answer).decode().removeprefix(own)
+
+
+def _find_store(place: Place, until: float) -> dist.Store:
+    _await_listener(place, until)
+    return others_store(place)
 
 
 def _own_store(place: Place) -> dist.Store:
@@ -120,8 +114,12 @@ def _await_listener(place: Place, until: float) -> None:
         time.sleep(_PAUSE)
 
 
-def _others_store(place: Place) -> dist.Store:
-    """Connect to the main process's store, in a thread: torch waits for an answer for ever, and hears of no signal meanwhile."""
+def others_store(place: Place) -> dist.Store:
+    """Connect to a store that listens already, in a thread: torch waits for an answer for ever, deaf to signals.
+
+    Raises:
+        SemcoError: what listens there is something else.
+    """
     connected: Future[dist.Store] = Future()
 
     def connect() -> None:
@@ -147,8 +145,7 @@ def _store(place: Place, *, is_master: bool) -> dist.Store:
         wait_for_workers=False,
         timeout=timedelta(seconds=_ANSWER_SECONDS / 3),
     )
-    # Once they have met, the first to need a figure waits for the others as long as any call of theirs may take.
-    store.set_timeout(LONGEST_CALL)
+    store.set_timeout(_LONGEST_ANSWER)
     return store
 
 
@@ -157,17 +154,3 @@ def _absent(place: Place, what: str) -> SemcoError:
         f"{what} to {place.address}:{place.port} within {_MINUTES:g} minutes: start all {place.size}, and check that the "
         "machines reach each other"
     )
-
-
-def _number(
-    environment: Mapping[str, str], name: str, *, least: int, most: int = 2**31 - 1, default: str | None = None
-) -> int:
-    text = environment.get(name, default)
-    assert text is not None
-    if not (text.isascii() and text.isdecimal() and len(text) < 12 and least <= int(text) <= most):
-        up_to = f" to {most}" if most < 2**31 - 1 else ""
-        raise SemcoError(
-            f"{name} is {text[:50]!r} in the environment: expected a number from {least}{up_to}; start the program with "
-            "torchrun, or unset WORLD_SIZE"
-        )
-    return int(text)

@@ -92,6 +92,8 @@ class Saving:
                 self._folder.save(self._trainer.state_dict())
             self._note_saved()
         if number:
+            # Whoever ended now might have the main process ended, which still writes.
+            self._world.after_main("stop at {}, {}".format(*self._place()))
             LOGGER.info("saved after %d epochs and %d steps; --resume auto resumes from there", *self._saved_at)
             raise Stopped(number)
 

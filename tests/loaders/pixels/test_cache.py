@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from PIL import Image
 
 from loaders.pixels import cache as pixel_cache
@@ -14,6 +15,7 @@ from loaders.pixels.cache import StoreRequest, open_store
 from loaders.pixels.store import FileStore, PixelStore
 from tests.support.sample_images import photo_crops
 from utils.errors import SemcoError
+from utils.processes.machine import Machine
 from utils.progress import Progress
 
 MODES = ("auto", "memory", "disk", "none")
@@ -228,21 +230,59 @@ def test_needed_images_must_be_whole_and_leave_nothing(request_, mode):
         open_store(dataclasses.replace(request_, mode=mode, needed=frozenset({4})))
 
 
-def test_several_processes_share_the_mapped_cache(request_, monkeypatch):
+def _shared(request, processes=2):
+    """As one of several processes on a machine; a dictionary stands for the store that they share."""
+    return dataclasses.replace(request, machine=Machine(processes=processes, notes=dist.HashStore()))
+
+
+def test_several_processes_share_the_mapped_cache(request_):
     """Each would have a copy of its own if it loaded the file."""
     alone = open_store(request_)
     assert alone.source.startswith("memory, from the cache")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    shared = open_store(request_)
+    shared = open_store(_shared(request_))
     assert shared.source.startswith("mapped from the cache")
     assert torch.equal(_views(shared), _views(alone))
 
 
-def test_memory_is_shared_out_among_processes(request_, monkeypatch):
-    """Without room for a cache file, each process would decode into memory of its own."""
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no memory without a name")
+@pytest.mark.parametrize("mode", ["memory", "auto"])
+def test_several_processes_share_memory(request_, monkeypatch, mode):
+    """Without room for a cache file, one decodes, and the others map what it has decoded."""
+    monkeypatch.setattr(pixel_cache, "can_hold", lambda *_: False)
+    request = _shared(dataclasses.replace(request_, mode=mode))
+    first = open_store(request)
+    assert first.source == "memory that all processes share"
+    monkeypatch.setattr(decode_pool, "decode", lambda *_: pytest.fail("decoded again"))
+    second = open_store(request)
+    assert (second.source, second.digest) == (first.source, first.digest)
+    assert torch.equal(_views(first), _views(second))
+    assert not request_.cache_folder.exists()
+
+
+def test_memory_of_a_process_that_cannot_be_seen(request_):
+    """In a container of its own, for example."""
+    request = _shared(dataclasses.replace(request_, mode="memory"))
+    request.machine.notes.set(f"pixels {request.digest} on 0", "/proc/1/no such handle")
+    assert open_store(request).source == "memory"
+
+
+def test_images_on_the_fly_are_checked_once_for_all(request_, monkeypatch):
+    monkeypatch.setattr(pixel_cache, "can_hold", lambda *_: False)
+    request_.paths[4].write_bytes(b"no image")
+    request = _shared(dataclasses.replace(request_, mode="none"))
+    first = open_store(request)
+    monkeypatch.setattr(decode_pool, "decode", lambda *_: pytest.fail("decoded again"))
+    second = open_store(request)
+    assert (second.bad, second.digest) == (first.bad, first.digest)
+    assert list(second.bad) == [4]
+
+
+def test_too_large_for_memory(request_, monkeypatch):
+    """All processes of a machine share the pixels, so how many there are does not matter."""
     size = len(request_.paths) * 32**2 * 3 * 1.5
     monkeypatch.setattr(pixel_cache, "can_hold", lambda *_: False)
     monkeypatch.setattr(pixel_cache, "available_memory", lambda: int(1.5 * size / pixel_cache._MEMORY_SHARE))
     assert isinstance(open_store(request_).store, PixelStore)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert isinstance(open_store(request_).store, FileStore)
+    assert isinstance(open_store(_shared(request_, 8)).store, PixelStore)
+    monkeypatch.setattr(pixel_cache, "available_memory", lambda: int(0.5 * size / pixel_cache._MEMORY_SHARE))
+    assert isinstance(open_store(_shared(request_, 8)).store, FileStore)

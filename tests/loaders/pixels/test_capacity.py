@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loaders.pixels.capacity import available_memory, cache_folder, can_hold, processes_here
+from loaders.pixels.capacity import available_memory, cache_folder, can_hold
 
 
 def test_read_only_dataset_caches_elsewhere(tmp_path, monkeypatch):
@@ -59,21 +59,3 @@ def test_the_control_groups_limit_counts(monkeypatch):
     assert available_memory() == 2_000_000
     answers["memory.max"] = "max"
     assert available_memory() == 9_000_000 * 1024
-
-
-@pytest.mark.parametrize(
-    ("said", "count"),
-    [
-        ({}, 1),
-        ({"WORLD_SIZE": "8"}, 8),
-        ({"WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "4"}, 4),
-        ({"LOCAL_WORLD_SIZE": "0"}, 1),
-        ({"WORLD_SIZE": "many"}, 1),
-    ],
-)
-def test_processes_of_this_machine(monkeypatch, said, count):
-    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in said.items():
-        monkeypatch.setenv(name, value)
-    assert processes_here() == count

@@ -159,5 +159,5 @@ def test_a_run_of_two_processes(tiny_dataset, tmp_path, monkeypatch, capfd):
     capfd.readouterr()
     assert run_semco.main([*arguments, "--batch-size", "5"]) == 2
     assert capfd.readouterr().err.splitlines() == [
-        "error: --batch-size 5 cannot be shared equally by 2 processes: pass 6, or --no-parallel"
+        "error: --batch-size 5 cannot be shared equally by 2 processes: pass 4 or 6, or start 1 or 5 processes"
     ]

@@ -1,6 +1,7 @@
 """Processes find each other, or say in one line why they do not."""
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -8,13 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch.distributed as dist
 
 from tests.support.project import ROOT
 from utils.errors import SemcoError
 from utils.processes import meeting
-from utils.processes.meeting import meet, read_place
+from utils.processes.meeting import meet
+from utils.processes.place import read_place
 
 _GOOD = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
@@ -24,39 +28,6 @@ def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def test_a_place_under_torchrun():
-    agent = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "3"}
-    assert read_place({**_GOOD, **agent}).agent_prefix == "semco/3"
-    place = read_place(_GOOD)
-    assert (place.rank, place.size, place.local_rank, place.port, place.agent_prefix) == (1, 2, 0, 29500, None)
-
-
-@pytest.mark.parametrize("environment", [{}, {"WORLD_SIZE": "1"}, {"RANK": "7"}])
-def test_a_process_alone(environment):
-    assert read_place(environment) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("WORLD_SIZE", "0", "WORLD_SIZE is '0' in the environment: expected a number from 1"),
-        ("WORLD_SIZE", "two", "WORLD_SIZE is 'two'"),
-        ("RANK", "2", "RANK is 2 in the environment, but WORLD_SIZE is 2: expected 0 to 1"),
-        ("RANK", "-1", "RANK is '-1'"),
-        ("RANK", "\u0661", "RANK is '\u0661'"),
-        ("RANK", "9" * 5000, "expected a number from 0"),
-        ("LOCAL_RANK", "", "LOCAL_RANK is ''"),
-        ("MASTER_PORT", "70000", "MASTER_PORT is '70000'.*to 65535"),
-        ("MASTER_PORT", "http", "MASTER_PORT is 'http'"),
-        ("MASTER_ADDR", None, "but not MASTER_ADDR: start the program with torchrun"),
-    ],
-)
-def test_a_variable_that_makes_no_sense_is_named(name, value, words):
-    environment = {key: text for key, text in {**_GOOD, name: value}.items() if text is not None}
-    with pytest.raises(SemcoError, match=words):
-        read_place(environment)
 
 
 def test_a_port_that_is_taken(port):
@@ -114,7 +85,9 @@ def test_waiting_ends(port, monkeypatch, rank, words):
 _WAIT = """
 import sys
 from utils.errors import run_program
-from utils.processes.meeting import meet, read_place
+from utils.processes.meeting import meet
+from utils.processes.place import read_place
+import gc
 import os
 def wait():
     place = read_place(os.environ)
@@ -139,3 +112,33 @@ def test_a_signal_ends_the_waiting_at_once(port, rank, number):
         finally:
             process.kill()
     assert (process.returncode, errors) == (128 + number, f"stopped by {signal.Signals(number).name}\n")
+
+
+def test_a_restarted_process_learns_a_new_name():
+    """An agent's store keeps what processes left that were killed; each agent counts the restarts for itself."""
+    agent = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    torchrun = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_PORT": str(agent.port)}
+
+    def meet_all(*counts: str) -> list[str]:
+        with ThreadPoolExecutor() as pool:
+            places = [
+                read_place({**_GOOD, **torchrun, "RANK": str(rank), "TORCHELASTIC_RESTART_COUNT": count})
+                for rank, count in enumerate(counts)
+            ]
+            return [name for _, name in pool.map(meet, places)]
+
+    first, again = meet_all("0", "0"), meet_all("1", "0")
+    assert first[0] == first[1] != again[0] == again[1]
+
+
+def test_a_store_that_ends_while_others_wait(port):
+    agent = dist.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
+    torchrun = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_PORT": str(port)}
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(meet, read_place({**_GOOD, **torchrun}))
+        while not agent.check(["semco/hello/1"]):
+            time.sleep(0.05)
+        del agent
+        gc.collect()
+        with pytest.raises(SemcoError, match="the process that keeps the store at .* ended before all had come"):
+            waiting.result(timeout=60)

@@ -8,18 +8,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 
 import run_semco
 from tests.support.project import ROOT
 from tests.support.run_equality import assert_equal_runs, records_without_times
-from tests.support.several_processes import PROGRAM, launched, together, watched
+from tests.support.several_processes import PROGRAM, together, watched
 from tests.support.tiny_runs import flags_for
 from utils.errors import SemcoError
-from utils.processes.world import World, join_world
+from utils.processes.world import World, _check_own, join_world
 
+SIGTERM = {"action": "signal", "number": signal.SIGTERM}
 STEPS = 40  # an epoch; the processes agree every 20 steps
 
 
@@ -36,27 +39,34 @@ def only_run(output: Path) -> Path:
 def assert_equal_weights(output: Path) -> None:
     """Parameters, and the average with its running statistics, must have the same bits in both processes."""
     one, two = (torch.load(output / f"rank{rank}.pth", weights_only=True) for rank in range(2))
-    for part, tensors in one.items():
+    for part in ("model", "ema"):
+        tensors = one[part]
         for name, tensor in tensors.items():
             assert torch.equal(tensor, two[part][name]), (part, name)
 
 
 _TALK = """
 import json, pathlib, sys, time, torch
+from utils.processes.start import met_siblings
 from utils.processes.world import join_world
-world = join_world("cpu", parallel=True)
-found = {"rank": world.rank, "size": world.size, "is_main": world.is_main}
-found["sum"] = world.sum(torch.tensor([1.0, world.rank])).tolist()
-found["agreed"] = world.agree(2**40 + world.rank)
-tensor = torch.full((3,), float(world.rank))
-world.share([tensor])
-found["shared"] = tensor.tolist()
 file = pathlib.Path(sys.argv[1])
-with world, world.main_first():
-    found["there"] = file.exists()
+with met_siblings() as siblings, join_world("cpu", parallel=True, siblings=siblings) as world:
+    found = {"rank": world.rank, "size": world.size, "is_main": world.is_main, "here": world.machine.processes}
+    found["sum"] = world.sum(torch.tensor([1.0, world.rank])).tolist()
+    found["agreed"] = world.agree(2**40 + world.rank)
+    tensor = torch.full((3,), float(world.rank))
+    world.share([tensor])
+    found["shared"] = tensor.tolist()
+    with world.first_on_each_machine(file.parent):
+        found["there"] = file.exists()
+        if world.is_main:
+            time.sleep(0.5)
+            file.touch()
     if world.is_main:
         time.sleep(0.5)
-        file.touch()
+        file.unlink()
+    world.after_main("the end")
+    found["gone"] = not file.exists()
 print(json.dumps(found))
 """
 
@@ -64,7 +74,7 @@ print(json.dumps(found))
 def test_processes_talk(tmp_path):
     ended = together("-c", _TALK, str(tmp_path / "file"))
     assert [process.returncode for process in ended] == [0, 0], ended
-    common = {"size": 2, "sum": [2.0, 1.0], "agreed": 2**40, "shared": [0.0] * 3}
+    common = {"size": 2, "here": 2, "gone": True, "sum": [2.0, 1.0], "agreed": 2**40, "shared": [0.0] * 3}
     assert [json.loads(process.stdout) for process in ended] == [
         {"rank": rank, "is_main": rank == 0, "there": rank == 1, **common} for rank in range(2)
     ]
@@ -75,8 +85,9 @@ def test_one_process_talks_to_itself():
     tensor = torch.arange(3.0)
     assert world == World(rank=0, size=1, device=torch.device("cpu"))
     assert (world.agree(7), world.sum(tensor) is tensor) == (7, True)
-    with world, world.main_first():
+    with world, world.first_on_each_machine(Path()):
         world.share([tensor])
+    world.after_main("the end")
     assert tensor.tolist() == [0, 1, 2]
 
 
@@ -116,7 +127,7 @@ def whole(tiny_dataset, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize(("step", "kept"), [(5, 20), (STEPS + 25, STEPS)])
 def test_a_signal_to_one_process_stops_both(tiny_dataset, whole, tmp_path, step, kept):
-    ended = together(*watched(*flags(tiny_dataset, tmp_path), rank=1, step=step, action="stop"))
+    ended = together(*watched(*flags(tiny_dataset, tmp_path), rank=1, step=step, **SIGTERM))
     assert [process.returncode for process in ended] == [143, 143]
     assert f"saved after {step // STEPS} epochs and {kept} steps" in ended[0].stdout
     ended = together(*watched(*flags(tiny_dataset, tmp_path, "--resume", "auto")))
@@ -125,30 +136,25 @@ def test_a_signal_to_one_process_stops_both(tiny_dataset, whole, tmp_path, step,
     assert_equal_weights(tmp_path)
 
 
-@pytest.mark.slow
-def test_a_signal_to_torchrun_stops_both(tiny_dataset, whole, tmp_path):
-    stopped = launched(*watched(*flags(tiny_dataset, tmp_path), rank=0, step=STEPS + 5, action="stop launcher"))
-    assert stopped.returncode != 0
-    assert "saved after 1 epochs and 20 steps" in stopped.stdout
-    assert not (only_run(tmp_path) / "summary.json").exists()
-    assert launched(*watched(*flags(tiny_dataset, tmp_path, "--resume", "auto"))).returncode == 0
-    assert_equal_runs(whole, only_run(tmp_path))
-
-
-def test_a_mistake_is_one_line_of_each(tiny_dataset, tmp_path):
+def test_a_mistake_is_told_once(tiny_dataset, tmp_path):
     output = tmp_path / "runs"
-    for process in together(PROGRAM, *flags(tiny_dataset, output, "--word-vec-path", "nowhere")):
-        assert (process.returncode, process.stdout) == (2, "")
-        assert process.stderr.startswith("error: word vectors nowhere do not exist")
-        assert process.stderr.count("\n") == 1
+    ended = together(PROGRAM, *flags(tiny_dataset, output, "--word-vec-path", "nowhere"))
+    assert [(process.returncode, process.stdout) for process in ended] == [(2, "")] * 2
+    warning, line = "".join(process.stderr for process in ended).splitlines()
+    assert warning.startswith("warning: 2 processes have 1 labelled images of --batch-size 2 each")
+    assert line.startswith("error: word vectors nowhere do not exist")
     assert not output.exists()
 
 
-def test_a_process_that_fails_alone_ends_the_other(tiny_dataset, tmp_path):
-    main, other = together(*watched(*flags(tiny_dataset, tmp_path), rank=0, step=3, action="fail"))
-    assert main.returncode == 2
-    assert main.stderr.splitlines()[-1] == "error: this process alone"
-    assert other.returncode not in (0, None)
+@pytest.mark.parametrize(
+    ("action", "code", "last"),
+    [("fail", 2, "error: this process alone"), ("bug", 1, "ZeroDivisionError: a bug")],
+)
+def test_a_process_that_fails_alone_ends_the_other(tiny_dataset, tmp_path, action, code, last):
+    failed, other = together(*watched(*flags(tiny_dataset, tmp_path), rank=0, step=3, action=action))
+    assert (failed.returncode, other.returncode) == (code, code)
+    assert failed.stderr.splitlines()[-1].endswith(last)
+    assert other.stderr == ""
 
 
 @pytest.mark.parametrize(("size", "words"), [("two", "expected a number"), ("0", "expected"), ("2", "but not RANK")])
@@ -167,19 +173,32 @@ def test_torchrun_and_no_parallel_contradict_each_other(monkeypatch):
         "MASTER_PORT": 29500,
     }.items():
         monkeypatch.setenv(name, str(value))
+    with pytest.raises(SemcoError, match="--no-parallel under 2 processes"):
+        join_world("cpu", parallel=False)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     with pytest.raises(SemcoError, match="--no-parallel under torchrun with 2 processes"):
         join_world("cpu", parallel=False)
+
+
+def test_two_processes_with_the_same_gpu(monkeypatch):
+    """Each task of `srun --gpus-per-task=1` sees one GPU, whose number says nothing."""
+    siblings = SimpleNamespace(store=dist.HashStore(), place=SimpleNamespace(rank=3))
+    for uuid in ("one", "two"):
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, uuid=uuid: SimpleNamespace(uuid=uuid))
+        _check_own(torch.device("cuda", 0), siblings)
+    with pytest.raises(SemcoError, match="process 3 and another one have the same GPU.*--gpus-per-task=1"):
+        _check_own(torch.device("cuda", 0), siblings)
 
 
 _JOIN = """
 import sys
 from utils.errors import run_program
 from utils.processes import meeting
-from utils.processes.world import join_world
+from utils.processes.start import met_siblings
 meeting._ANSWER_SECONDS = float(sys.argv[1])
 def join():
     print("joining", flush=True)
-    join_world("cpu", parallel=True).__enter__()
+    met_siblings().__enter__()
 sys.exit(run_program(join))
 """
 

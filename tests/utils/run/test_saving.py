@@ -96,7 +96,8 @@ def test_several_processes_leave_after_the_same_step(monkeypatch):
         world.asked += 1
         return numbers + torch.tensor([0.0, float(signal.SIGTERM)]) * (world.asked > 1)
 
-    world.sum = add
+    world.sum, passed = add, []
+    world.after_main = passed.append  # where the others wait until the main process has saved
     run = _Run(monkeypatch, world=world)
     for _ in range(20):
         run.step()
@@ -107,5 +108,5 @@ def test_several_processes_leave_after_the_same_step(monkeypatch):
         for _ in range(40):
             run.step()
     assert run.history.steps == 40
-    assert run.saved == [(0, 40)]
+    assert (run.saved, passed) == ([(0, 40)], ["stop at 0, 40"])
     assert caught.value.exit_code == 143
