@@ -33,12 +33,11 @@ def test_fine_tuning_goes_behind_a_recipe():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_options_for_short_runs_go_behind_every_recipe(name):
+def test_the_settings_of_short_runs_go_behind_every_recipe(name):
     plain, short = (
         parse_config([f"@{FOLDER / file}" for file in files]) for files in ([name], [name, "short_run.flags"])
     )
-    assert (short.strong_bn, short.ramp_up) == ("separate", "agreement")
-    assert short.thr_emb is short.ema_alpha is short.bn_momentum is None
-    changed = {"strong_bn", "ramp_up", "thr_emb", "ema_alpha", "bn_momentum"}
+    assert (short.thr_emb, short.ema_alpha, short.bn_momentum) == (None, 0.99, 0.05)
+    changed = {"thr_emb", "ema_alpha", "bn_momentum"}
     assert {key for key, value in vars(plain).items() if getattr(short, key) != value} <= changed
     assert "short_run.flags" in (FOLDER / "README.md").read_text(encoding="utf-8")
