@@ -101,7 +101,7 @@ def shares(device: str, dtype: torch.dtype, *, steps: int) -> dict[str, float]:
         batch = next(batches)
         trainer.train_step(batch.images, batch.labels, step=step)
     watch.watch("forward", trainer.network, "forward")
-    watch.watch("loss", trainer, "_loss")
+    watch.watch("loss", trainer, "_compute_loss")
     watch.watch("backward and optimiser", trainer.precision, "step")
     watch.watch("optimiser", trainer.optimizer, "step")
     watch.watch("average", trainer.ema, "update")

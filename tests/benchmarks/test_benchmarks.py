@@ -80,3 +80,10 @@ def test_every_convolution_counts_towards_the_ceiling(monkeypatch):
     convolutions = [module for module in work.trainer.model.modules() if isinstance(module, torch.nn.Conv2d)]
     assert bench_training.convolution_seconds(work, 4, repetitions=1) == len(convolutions) == len(timed)
     assert set(timed) == set(convolutions)
+
+
+def test_the_shares_of_a_step_add_up():
+    shares = bench_training.shares("cpu", torch.float32, steps=1)
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    assert min(shares.values()) >= 0
+    assert {"data", "forward", "loss", "backward", "optimiser", "average", "rest"} == shares.keys()

@@ -132,7 +132,7 @@ def test_a_cut_cable_ends_both_sides(machines, working):
     assert main_says.count("\n") == says.count("\n") == 1
 
 
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_machine_that_is_killed_ends_the_other(machines, working, killed):
     machines[killed].kill()
     ends = _ends(working)

@@ -173,11 +173,12 @@ def test_a_killed_run_goes_on(start, whole, tmp_path, monkeypatch, owner, name, 
 @pytest.mark.parametrize(
     ("owner", "name", "number"),
     [
-        (RunFolder, "write_evaluation", 1),
         (run_dir, "write_predictions", 1),
-        (run_dir, "write_predictions", 2),
-        (report, "render", 1),
         (report, "write_text", 1),
+        *(
+            pytest.param(*place, marks=pytest.mark.slow)
+            for place in ((RunFolder, "write_evaluation", 1), (run_dir, "write_predictions", 2), (report, "render", 1))
+        ),
     ],
 )
 def test_a_run_killed_while_its_results_are_written(start, whole, tmp_path, monkeypatch, owner, name, number):

@@ -44,7 +44,7 @@ def _moved(folder, files, name):
     return {key for key, value in backbone.items() if not torch.equal(value, start[key])}
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [FAMILIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])])
 def test_three_families_train_resume_bit_for_bit_and_are_exported(tiny_dataset, tmp_path, files, name, capsys):
     flags = _flags(files, name, "--on-nan", "skip") if name == "test_vit" else _flags(files, name)
     whole = train(tiny_dataset, tmp_path / "whole", *flags)

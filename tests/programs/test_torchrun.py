@@ -49,7 +49,10 @@ def whole(tiny_dataset, tmp_path_factory):
             USR1,
             ("--signals-to-handle=SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",),
             "stopped by SIGUSR1",
-            marks=pytest.mark.skipif(not _KNOWS_SIGNALS, reason="this torchrun knows no --signals-to-handle"),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(not _KNOWS_SIGNALS, reason="this torchrun knows no --signals-to-handle"),
+            ],
         ),
     ],
 )

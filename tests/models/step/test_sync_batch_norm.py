@@ -83,7 +83,8 @@ def one_process(tiny_dataset, tmp_path_factory):
     return _losses(tiny_dataset, tmp_path_factory.mktemp("one"), 1)
 
 
-@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2, 4])
 def test_the_first_losses_are_those_of_one_process(tiny_dataset, tmp_path, one_process, size):
     expected, record = one_process
     losses, other = _losses(tiny_dataset, tmp_path, size)

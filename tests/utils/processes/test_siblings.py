@@ -115,6 +115,7 @@ def test_all_leave_in_peace():
     assert run("leave") == ([0, 0], "")
 
 
+@pytest.mark.slow
 def test_a_process_that_stands_still():
     codes, text = run("freeze", patience=4)
     assert codes == [1, -signal.SIGKILL]

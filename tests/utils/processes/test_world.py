@@ -91,8 +91,14 @@ def test_one_process_talks_to_itself():
     assert tensor.tolist() == [0, 1, 2]
 
 
+_MORE = [
+    pytest.param([], id=""),
+    pytest.param(["--strong-bn", "separate", "--ramp-up", "agreement"], id="short", marks=pytest.mark.slow),
+]
+
+
 @pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize("more", [[], ["--strong-bn", "separate", "--ramp-up", "agreement"]], ids=["", "short"])
+@pytest.mark.parametrize("more", _MORE)
 @pytest.mark.parametrize("frozen", [True, False])
 def test_two_processes_train_one_network(tiny_dataset, tmp_path, frozen, more):
     """With a frozen backbone no batch statistics depend on how a batch is shared: one process must find the same."""
@@ -148,7 +154,10 @@ def test_a_mistake_is_told_once(tiny_dataset, tmp_path):
 
 @pytest.mark.parametrize(
     ("action", "code", "last"),
-    [("fail", 2, "error: this process alone"), ("bug", 1, "ZeroDivisionError: a bug")],
+    [
+        ("fail", 2, "error: this process alone"),
+        pytest.param("bug", 1, "ZeroDivisionError: a bug", marks=pytest.mark.slow),
+    ],
 )
 def test_a_process_that_fails_alone_ends_the_other(tiny_dataset, tmp_path, action, code, last):
     failed, other = together(*watched(*flags(tiny_dataset, tmp_path), rank=0, step=3, action=action))

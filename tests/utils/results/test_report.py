@@ -183,7 +183,7 @@ def test_flags_in_sentences_are_code():
 
 
 @needs_browser
-@pytest.mark.parametrize("kind", ["plain", "hostile", "thousand", "old"])
+@pytest.mark.parametrize("kind", ["plain", "hostile", pytest.param("thousand", marks=pytest.mark.slow), "old"])
 def test_a_browser_finds_nothing_to_complain_about(tmp_path, kind):
     make_images(tmp_path / "data" / "made", 200)
     made = {
