@@ -17,6 +17,8 @@ from models.trainer import Trainer
 _TIMED = 3
 # The first step also draws the plan, chooses kernels and allocates; the one after the eager steps captures a CUDA graph.
 _UNTIMED = {"cpu": 1, "cuda": EAGER_STEPS + 1}
+# Beside a step of so many seconds, what the first one did besides and what the others differ by do not matter.
+_LONG = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ def measure_cost(trainer: Trainer, batches: Iterator, validation: Collection) ->
         trainer.train_step(batch.images, batch.labels, step=0)
         _synchronise(device)
         seconds.append(time.perf_counter() - start)
-    step_seconds = statistics.median(seconds[-_TIMED:])
+        if len(seconds) > _UNTIMED[device.type] and seconds[-1] > _LONG:
+            break
+    step_seconds = statistics.median(seconds[_UNTIMED[device.type] :])
     return RunCost(
         step_seconds=step_seconds,
         epoch_seconds=step_seconds * trainer.schedule.steps_per_epoch,
@@ -77,6 +81,8 @@ def _evaluation_seconds(trainer: Trainer, validation: Collection, device: torch.
         evaluate(trainer.ema.module, trainer.guessor, [batch], forward=trainer.precision.forward)
         _synchronise(device)
         seconds, shown = time.perf_counter() - start, len(batch)
+        if seconds > _LONG:
+            break
     return seconds * len(validation) / shown
 
 

@@ -9,8 +9,8 @@ from utils.labels.linkage import unit_vectors
 
 # Share of the undecided embeddings that the threshold keeps out: of those between look-alikes some may pass.
 _KEPT_OUT = 0.99
-# Each of so many classes, spread evenly over all, is mixed with every other one: seconds at 1,000 groups.
-_MOST_MIXED = 1000
+# Each of so many classes, spread evenly over all, is mixed with every other one: all of 1,000 take a second.
+_MOST_MIXED = 300
 # In thousandths, so that the last bits of another machine's sums change nothing.
 _STEPS, _HIGHEST = 1000, 0.999
 
