@@ -12,6 +12,7 @@ from utils.errors import SemcoError, run_program
 from utils.flags.arguments import OneLineParser, path_argument, seed_number
 from utils.flags.config import Config
 from utils.flags.parse import parse_config
+from utils.stopping import Stopped
 
 _PROGRAM = Path(__file__).resolve().parent / "run_semco.py"
 VARIANTS = {
@@ -62,12 +63,22 @@ def _study(values: argparse.Namespace, variants: dict[str, tuple[str, ...]], fla
             print(f"{name}: done before", flush=True)
             continue
         print(f"{name}: training", flush=True)
-        done = subprocess.run([sys.executable, str(_PROGRAM), *arguments], check=False)
-        if done.returncode:
+        if exit_code := _train(arguments):
             raise SemcoError(
-                f"{name} ended with exit code {done.returncode}, see above; the same command resumes the study there"
+                f"{name} ended with exit code {exit_code}, see above; the same command resumes the study there"
             )
     _report(values, variants)
+
+
+def _train(arguments: Sequence[str]) -> int:
+    """Train in a process of its own and return its exit code; what stops the study lets the run save first."""
+    with subprocess.Popen([sys.executable, str(_PROGRAM), *arguments]) as run:
+        try:
+            return run.wait()
+        except Stopped:
+            # SIGTERM whatever came: a Ctrl-C has reached the run as well, and a second SIGINT would end it unsaved.
+            run.terminate()
+            raise
 
 
 def _arguments(flags: Sequence[str], *, seed: int, output_dir: Path) -> list[str]:

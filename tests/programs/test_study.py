@@ -1,6 +1,11 @@
 """`study_semco.py`: every variant is trained on the same images, nothing twice, and the table compares them."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -43,6 +48,28 @@ def test_a_variant_of_ones_own(tiny_dataset, tmp_path, monkeypatch, capfd):
     (run,) = (path.parent for path in (tmp_path / "low").rglob("summary.json"))
     flags = json.loads((run / "config.json").read_text(encoding="utf-8"))["flags"]
     assert (flags["thr"], flags["thr_emb"]) == (0.5, 0.6)
+
+
+@pytest.mark.parametrize("to_all", [False, True], ids=["the study alone", "as Ctrl-C in a terminal"])
+def test_a_signal_lets_the_run_save(tiny_dataset, tmp_path, to_all):
+    arguments = [*_arguments(tiny_dataset, tmp_path), "--n-epoches", "10000"]
+    study = subprocess.Popen(
+        [sys.executable, study_semco.__file__, *arguments], env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not list(tmp_path.rglob("previous.pth")) and time.monotonic() < until:
+        time.sleep(0.1)
+    if to_all:
+        os.killpg(study.pid, signal.SIGINT)
+    else:
+        study.send_signal(signal.SIGTERM)
+    output = study.communicate()[0]
+    assert study.returncode == (130 if to_all else 143)
+    assert output.splitlines()[-2:] == [f"stopped by {'SIGINT' if to_all else 'SIGTERM'}"] * 2
+    (log,) = tmp_path.rglob("train.log")
+    assert "--resume auto resumes from there" in log.read_text(encoding="utf-8").splitlines()[-1]
+    assert not list(tmp_path.rglob("*.part"))
 
 
 @pytest.mark.parametrize(

@@ -35,18 +35,19 @@ def atomic_path(path: Path | str, *, needed: int | None = None) -> Iterator[Path
     except OSError as error:
         raise write_error(path, error, needed, intact=True) from error
     try:
-        yield temporary
-        os.fsync(handle)
-        # mkstemp makes files private; a result should be as readable as any other file of this user.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        flush(path.parent)
+        try:
+            yield temporary
+            os.fsync(handle)
+            # mkstemp makes files private; a result should be as readable as any other file of this user.
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            flush(path.parent)
+        finally:  # before the message, which says how much is free without it
+            os.close(handle)
+            with contextlib.suppress(OSError):  # the folder itself may be gone
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise write_error(path, error, needed, intact=True) from error
-    finally:
-        os.close(handle)
-        with contextlib.suppress(OSError):  # the folder itself may be gone
-            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, content: bytes | memoryview) -> None:

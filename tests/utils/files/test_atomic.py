@@ -57,6 +57,15 @@ def test_a_disk_that_fills_up_at_a_byte(tmp_path, small_disk, limit):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_the_free_space_is_that_without_what_was_half_written(tmp_path, small_disk, monkeypatch):
+    seen = []
+    monkeypatch.setattr(atomic, "_free", lambda folder: seen.extend(folder.iterdir()) or ", 1.0 MiB free")
+    small_disk(500)
+    with pytest.raises(SemcoError, match="1.0 MiB free"):
+        write_bytes(tmp_path / "file.bin", bytes(1000))
+    assert seen == []
+
+
 def test_what_a_killed_process_left_is_swept_away(tmp_path):
     """Not what a living one is writing, and not what belongs to another file."""
     path = tmp_path / "file[1].txt"
