@@ -190,7 +190,7 @@ def file_names(index: DatasetIndex, rows: torch.Tensor) -> list[str]:
 
 def _describe(opened: OpenedStore) -> str:
     size = f", {opened.store.num_bytes / 2**20:.0f} MiB" if isinstance(opened.store, PixelStore) else ""
-    return f"{len(opened.store):,} training images in {opened.source}{size}"
+    return f"{len(opened.store):,} training images {opened.source}{size}"
 
 
 def _statistics(config: Config, request: StoreRequest, opened: OpenedStore) -> PixelStatistics:

@@ -72,6 +72,8 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
     """
     settings = trainer.optimizer.state_dict()["param_groups"]
     try:
+        for part in ("model", "ema"):
+            _check_types(state[part], trainer.model.state_dict())
         trainer.model.load_state_dict(state["model"])
         trainer.ema.module.load_state_dict(state["ema"])
         _check_optimizer(state["optimizer"], trainer.optimizer.state_dict()["state"])
@@ -87,6 +89,13 @@ def restore_state(trainer: Stateful, state: dict[str, Any]) -> None:
         raise SemcoError(
             f"the checkpoint does not fit this run ({reason}): use one that this run has written"
         ) from error
+
+
+def _check_types(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Check what load_state_dict converts unseen."""
+    for name in weights.keys() & expected.keys():
+        if weights[name].dtype != expected[name].dtype:
+            raise TypeError(f"{name} is {weights[name].dtype}, expected {expected[name].dtype}")
 
 
 def _check_optimizer(states: dict[int, dict[str, Tensor]], expected: dict[int, dict[str, Tensor]]) -> None:

@@ -184,7 +184,7 @@ def _open_in_memory(request: StoreRequest) -> OpenedStore:
         # A process in a container of its own may not see the memory of another one.
         if place != NOT_SHARED and os.access(place, os.R_OK):
             return dataclasses.replace(
-                _from_cache(Path(place), request, load=False), source="memory that all processes share"
+                _from_cache(Path(place), request, load=False), source="in memory that all processes share"
             )
     return _decode_to_memory(request)
 
@@ -200,7 +200,7 @@ def _decode_to_memory(request: StoreRequest) -> OpenedStore:
         pixels[start : start + len(flat)] = flat
         start += len(flat)
     store = store_from_shapes(torch.from_numpy(pixels), images.shapes)
-    source = "memory" + _unturned(images.broken_exif)
+    source = "in memory" + _unturned(images.broken_exif)
     return OpenedStore(store=store, bad=images.bad, source=source, digest=images.digest)
 
 
@@ -216,7 +216,7 @@ def _write_cache(path: Path, request: StoreRequest) -> None:
 
 def _from_cache(path: Path, request: StoreRequest, *, load: bool) -> OpenedStore:
     cached = read_pixels(path, images=len(request.paths), short_side=request.im_size, load=load)
-    source = f"memory, from the cache {path}" if load else f"mapped from the cache {path}"
+    source = f"in memory, from the cache {path}" if load else f"mapped from the cache {path}"
     source += _unturned(cached.broken_exif)
     store = store_from_shapes(cached.pixels, cached.shapes)
     return OpenedStore(store=store, bad=cached.bad, source=source, digest=cached.digest)

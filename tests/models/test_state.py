@@ -97,6 +97,15 @@ def test_what_does_not_fit_is_one_line(change):
         restore_state(tiny_trainer(), {**capture_state(trainer), **change})
 
 
+@pytest.mark.parametrize("part", ["model", "ema"])
+def test_weights_are_not_converted_unseen(part):
+    state = capture_state(tiny_trainer())
+    name = next(name for name, value in state[part].items() if value.is_floating_point())
+    state[part][name] = state[part][name].long()
+    with pytest.raises(SemcoError, match=f"{name} is torch.int64, expected torch.float32"):
+        restore_state(tiny_trainer(), state)
+
+
 @pytest.mark.parametrize(("kind", "other"), [("sgd", "adamw"), ("adamw", "sgd")])
 def test_the_state_of_another_optimiser(kind, other):
     trainer = tiny_trainer(optimizer=kind)

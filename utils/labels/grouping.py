@@ -1,6 +1,7 @@
 """Class vectors -> groups of similar classes."""
 
 import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,8 @@ def group_labels(vectors: np.ndarray, eps: float | None = None) -> Grouping:
     alone = np.arange(len(vectors))
     if radius == 0:
         return Grouping(ids=alone, eps=0.0, degenerated=False)
+    # scikit-learn's joblib warns where /dev/shm is missing, though nothing here needs its processes.
+    os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
     from sklearn.cluster import DBSCAN  # a second of imports that --help does without
 
     found = DBSCAN(eps=radius, min_samples=1, metric="cosine").fit(vectors.astype(np.float64)).labels_

@@ -238,7 +238,7 @@ def _shared(request, processes=2):
 def test_several_processes_share_the_mapped_cache(request_):
     """Each would have a copy of its own if it loaded the file."""
     alone = open_store(request_)
-    assert alone.source.startswith("memory, from the cache")
+    assert alone.source.startswith("in memory, from the cache")
     shared = open_store(_shared(request_))
     assert shared.source.startswith("mapped from the cache")
     assert torch.equal(_views(shared), _views(alone))
@@ -251,7 +251,7 @@ def test_several_processes_share_memory(request_, monkeypatch, mode):
     monkeypatch.setattr(pixel_cache, "can_hold", lambda *_: False)
     request = _shared(dataclasses.replace(request_, mode=mode))
     first = open_store(request)
-    assert first.source == "memory that all processes share"
+    assert first.source == "in memory that all processes share"
     monkeypatch.setattr(decode_pool, "decode", lambda *_: pytest.fail("decoded again"))
     second = open_store(request)
     assert (second.source, second.digest) == (first.source, first.digest)
@@ -263,7 +263,7 @@ def test_memory_of_a_process_that_cannot_be_seen(request_):
     """In a container of its own, for example."""
     request = _shared(dataclasses.replace(request_, mode="memory"))
     request.machine.notes.set(f"pixels {request.digest} on 0", "/proc/1/no such handle")
-    assert open_store(request).source == "memory"
+    assert open_store(request).source == "in memory"
 
 
 def test_images_on_the_fly_are_checked_once_for_all(request_, monkeypatch):
