@@ -81,7 +81,7 @@ def _ends(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
 # What two processes do for ever, with little patience; each says when it has begun.
 _WORK = """
 import os, sys
-os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as `met_siblings` does it, but here torch is imported before
+os.environ["TORCH_CPP_LOG_LEVEL"] = "FATAL"  # as `met_siblings` does it, but here torch is imported before
 import torch
 from utils.errors import run_program
 from utils.processes import watch

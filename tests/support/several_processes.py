@@ -133,5 +133,5 @@ def _run(plan: dict[str, str | int], flags: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the program does it, but here torch is imported before
+    os.environ["TORCH_CPP_LOG_LEVEL"] = "FATAL"  # as the program does it, but here torch is imported before
     sys.exit(_run(json.loads(sys.argv[1]), sys.argv[2:]))

@@ -23,8 +23,9 @@ def met_siblings() -> Iterator["Siblings | None"]:
     if place is None:
         yield None
         return
-    # Of a lost process torch warns in dozens of lines of its own; `Siblings` says it in one. Read when torch is imported.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # Of a lost process, or a wrong port, torch writes dozens of lines of its own; `Siblings` says it in one. Read when torch is
+    # imported.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     from utils.processes.siblings import Siblings
 
     with Siblings(place) as siblings:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -43,11 +44,9 @@ def test_a_machine_that_nobody_knows(port):
         meet(read_place({**_GOOD, "MASTER_ADDR": "no.such.invalid", "MASTER_PORT": str(port)}))
 
 
-@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_another_program_at_the_port(answer, monkeypatch, capfd):
-    """It says nothing, hangs up, or says something else."""
-    assert meeting._ANSWER_SECONDS == 30
-    monkeypatch.setattr(meeting, "_ANSWER_SECONDS", 0.6)
+@contextlib.contextmanager
+def _another_program(answer: bytes | None) -> Iterator[int]:
+    """Listen at a port as no process of a run does: say nothing, hang up, or say something else."""
     connections: list[socket.socket] = []
 
     def serve() -> None:
@@ -59,17 +58,37 @@ def test_another_program_at_the_port(answer, monkeypatch, capfd):
                     connections[-1].close()
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = server.getsockname()[1]
         threading.Thread(target=serve, daemon=True).start()
-        with pytest.raises(SemcoError) as caught:
-            meet(read_place({**_GOOD, "MASTER_PORT": str(taken)}))
+        yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
     for connection in connections:
         connection.close()
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_another_program_at_the_port(answer, monkeypatch, capfd):
+    assert meeting._ANSWER_SECONDS == 30
+    monkeypatch.setattr(meeting, "_ANSWER_SECONDS", 0.6)
+    with _another_program(answer) as taken, pytest.raises(SemcoError) as caught:
+        meet(read_place({**_GOOD, "MASTER_PORT": str(taken)}))
     assert str(caught.value) == (
         f"what listens at 127.0.0.1:{taken} is no process of this run: choose another MASTER_PORT"
     )
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_torch_adds_nothing_to_the_line():
+    """Its own words about such a port are a stack of C++ frames."""
+    with _another_program(b"HTTP/1.1 400 Bad Request\r\n\r\n") as taken:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "run_semco.py"), "--train-split-pickle", "x.pkl"],
+            env={**os.environ, **_GOOD, "MASTER_PORT": str(taken)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: what listens at 127.0.0.1:{taken} is no process of this run: choose another MASTER_PORT\n"
+    )
 
 
 @pytest.mark.parametrize(
