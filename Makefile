@@ -75,8 +75,8 @@ test-lowest: $(LOW_VENV)/.installed  ## run all tests but the slow ones with eve
 	    -W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
 
 test-chaos: demo-data $(VENV)/.installed-dev  ## kill trainings and the smaller programs 50 times each; the same bits must come out
-	@$(RUN) -m tests.programs.chaos $(ARGS)
-	@$(RUN) -m tests.programs.chaos_tools $(ARGS)
+	@$(RUN) -m tests.programs.faults.chaos $(ARGS)
+	@$(RUN) -m tests.programs.faults.chaos_tools $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## check style and formatting
 	@$(RUN) -m ruff check .

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import bench_startup, bench_training, bench_views
-from benchmarks.results_file import write_results
+from benchmarks.parts import bench_startup, bench_training, bench_views
+from benchmarks.parts.results_file import write_results
 from models.step.precision import choose_dtype
 
 _DATASET_SIZES = [1_000, 10_000, 100_000, 1_000_000]

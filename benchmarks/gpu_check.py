@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.networks import FLOORS_MS, LOSS_STEPS, NETWORKS
-from benchmarks.results_file import write_results
+from benchmarks.parts.networks import FLOORS_MS, LOSS_STEPS, NETWORKS
+from benchmarks.parts.results_file import write_results
 
 MINUTES = 7.5
 _TEST_SECONDS, _VARIANT_SECONDS = 120, 60
@@ -87,7 +87,7 @@ def run_variant(*arguments: str, until: float) -> dict[str, Any]:
     limit = min(_VARIANT_SECONDS, until - time.monotonic())
     if limit < 5:
         return {"error": "skipped: no time was left"}
-    command = [sys.executable, "-m", "benchmarks.gpu_variant", *arguments]
+    command = [sys.executable, "-m", "benchmarks.parts.gpu_variant", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
     except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from torchvision.models import ResNet50_Weights
 
-from benchmarks.results_file import write_results
+from benchmarks.parts.results_file import write_results
 from utils.labels.matching import LabelMatch, match_labels
 from utils.words.terms import normalise
 from utils.words.word_vectors import open_word_vectors

@@ -17,9 +17,9 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from benchmarks import fake_cuda, workload
-from benchmarks.fake_cuda import Recorder
-from benchmarks.networks import BATCH, NETWORKS
+from benchmarks.parts import fake_cuda, workload
+from benchmarks.parts.fake_cuda import Recorder
+from benchmarks.parts.networks import BATCH, NETWORKS
 from loaders import batches as batches_module
 from loaders.pixels.store import PixelStore
 from loaders.views import augment, warp

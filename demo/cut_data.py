@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from loaders.prepare.mnist import CLOTHES, read_idx
+from loaders.prepare.published.mnist import CLOTHES, read_idx
 from utils.files.atomic import write_bytes
 from utils.labels.matching import match_labels
 

@@ -6,23 +6,13 @@ import time
 from collections.abc import Sequence
 
 from loaders.dataset.index import check_dataset_name
-from loaders.prepare import (
-    caltech256,
-    cub200,
-    domain_net,
-    huggingface,
-    imagefolder,
-    mini_imagenet,
-    stanford40,
-    stl10,
-    svhn,
-    table,
-    webdataset,
-)
-from loaders.prepare.cifar import CifarSource
-from loaders.prepare.contents import check_contents
-from loaders.prepare.mnist import CLOTHES, DIGITS, IdxSource
-from loaders.prepare.source import Source, dataset_name, declare_source
+from loaders.prepare.published import caltech256, cub200, domain_net, mini_imagenet, stanford40, stl10, svhn
+from loaders.prepare.published.cifar import CifarSource
+from loaders.prepare.published.mnist import CLOTHES, DIGITS, IdxSource
+from loaders.prepare.shards import huggingface, webdataset
+from loaders.prepare.sources import imagefolder, table
+from loaders.prepare.sources.contents import check_contents
+from loaders.prepare.sources.source import Source, dataset_name, declare_source
 from loaders.prepare.writer import write_dataset
 from utils.errors import SemcoError, run_program
 from utils.flags.arguments import OneLineParser

@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from loaders.dataset.index import UNLABELLED, load_index, table_path
-from loaders.prepare.contents import Contents, PackedImage, SourceImage
+from loaders.prepare.sources.contents import Contents, PackedImage, SourceImage
 from utils.errors import SemcoError
 from utils.files.atomic import write_error
 from utils.files.lock import try_lock

@@ -5,11 +5,11 @@ import time
 import pytest
 import torch
 
-from benchmarks import bench_training
 from benchmarks.label_matching import generated_vocabulary, imagenet_names
-from benchmarks.straightforward import PillowViews
-from benchmarks.timing import Stopwatch, growth_exponent, in_turn
-from benchmarks.workload import build_workload, losses_of
+from benchmarks.parts import bench_training
+from benchmarks.parts.straightforward import PillowViews
+from benchmarks.parts.timing import Stopwatch, growth_exponent, in_turn
+from benchmarks.parts.workload import build_workload, losses_of
 
 SMALL = {"batch": 2, "mu": 1, "width": 1, "steps": 2, "images": 40, "classes": 4, "dim": 8}
 

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from benchmarks import gpu_check, gpu_variant
-from benchmarks.networks import NETWORKS
+from benchmarks import gpu_check
+from benchmarks.parts import gpu_variant
+from benchmarks.parts.networks import NETWORKS
 from tests.support.project import ROOT
 
 ROW = {
@@ -105,7 +106,7 @@ def test_a_variant_that_crashes_costs_its_row_only(monkeypatch):
 
 def test_a_variant_measures_on_a_cpu_too():
     """The very process that gpu_check starts, on the device that every machine has."""
-    command = [sys.executable, "-m", "benchmarks.gpu_variant", "--device", "cpu", "--dtype", "float32"]
+    command = [sys.executable, "-m", "benchmarks.parts.gpu_variant", "--device", "cpu", "--dtype", "float32"]
     network = ["--network", "WRN-28-2 @32, mu 3", "--batch", "1", "--groups", "1"]
     done = subprocess.run([*command, *network], cwd=ROOT, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -145,7 +146,5 @@ def test_a_missing_package_is_named(monkeypatch, capsys):
 def test_what_is_needed_is_checked():
     """The other requirements may be missing: none of them costs a row."""
     others = ["pandas", "sklearn", "scipy", "rapidfuzz", "matplotlib", "tensorboard", "jinja2"]
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({others})); import benchmarks.gpu_variant, benchmarks.gpu_check"
-    )
+    code = f"import sys; sys.modules.update(dict.fromkeys({others})); import benchmarks.parts.gpu_variant, benchmarks.gpu_check"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

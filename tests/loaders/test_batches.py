@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import pillow_views as reference
+from benchmarks.parts import pillow_views as reference
 from loaders.batches import EvaluationBatches, Normalise, TrainBatches, TrainingPool, _on_its_own_stream
 from loaders.pixels.statistics import PixelStatistics
 from loaders.pixels.store import FileStore, pack

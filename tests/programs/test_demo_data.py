@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from loaders.prepare.mnist import CLOTHES, read_idx
+from loaders.prepare.published.mnist import CLOTHES, read_idx
 from tests.support.project import ROOT
 from utils.flags.parse import parse_config
 from utils.labels.matching import LabelMatch, match_labels

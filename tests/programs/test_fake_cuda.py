@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks.launches import BUDGETS, show
-from benchmarks.networks import NETWORKS
+from benchmarks.parts.networks import NETWORKS
 from tests.support.project import ROOT
 
 pytestmark = [

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import run_semco
-from benchmarks.workload import build_workload, losses_of
+from benchmarks.parts.workload import build_workload, losses_of
 
 pytestmark = pytest.mark.gpu
 SMALL = {"steps": 12, "batch": 8, "depth": 10, "width": 1, "classes": 5, "dim": 8, "images": 60}

@@ -14,8 +14,9 @@ from unittest import mock
 
 import torch
 
-from benchmarks import fake_cuda, launches, workload
-from benchmarks.networks import NETWORKS
+from benchmarks import launches
+from benchmarks.parts import fake_cuda, workload
+from benchmarks.parts.networks import NETWORKS
 from loaders.batches import EvaluationBatches, Normalise
 from models import trainer as trainer_module
 from models.evaluate import evaluate

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as tv
 
-from benchmarks import pillow_views as reference
+from benchmarks.parts import pillow_views as reference
 from loaders.pixels.store import FileStore, pack
 from loaders.views.plan import CropPlan
 from tests.support.sample_images import extreme_images, photo_crops, to_array

@@ -13,7 +13,7 @@ from torchvision import datasets
 
 from loaders.dataset.index import load_index
 from loaders.prepare.__main__ import SOURCES, main
-from loaders.prepare.mnist import CLOTHES
+from loaders.prepare.published.mnist import CLOTHES
 from tests.support.sample_images import photo_crops
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import pillow_views as reference
+from benchmarks.parts import pillow_views as reference
 from loaders.views.augment import cutout, strong_views
 from loaders.views.augment_sorted import apply_sorted
 from loaders.views.plan import Op, StrongPlan, draw_strong

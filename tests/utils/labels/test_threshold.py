@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from loaders.prepare.mnist import CLOTHES
+from loaders.prepare.published.mnist import CLOTHES
 from tests.support.project import ROOT
 from utils.flags.parse import parse_config
 from utils.labels import threshold
