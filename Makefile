@@ -10,6 +10,8 @@ RECIPE ?= recipes/cifar100_subset_cpu.flags
 SEEDS ?= 1 2 3
 # PHOTOS: the folder of Tux Paint's stamps, whose photographs demo-photos classifies.
 PHOTOS ?= /usr/share/tuxpaint/stamps
+# JOBS: how many processes the tests are spread over; each computes on one core.
+JOBS ?= 2
 # ARGS: more flags for the demos' runs, for test-chaos (--kills, --seed, --minutes), or for test-lowest (pytest's).
 ARGS ?=
 
@@ -64,14 +66,14 @@ study: $(VENV)/.installed  ## compare SemCo with its ablations and baselines; RE
 	@$(RUN) study_semco.py --seeds $(SEEDS) -- @$(RECIPE) $(ARGS)
 
 test: $(VENV)/.installed-dev  ## run all tests but the slow ones
-	@$(RUN) -m pytest -q -m "not slow"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n $(JOBS) --dist loadfile
 
 test-all: $(VENV)/.installed-dev  ## run all tests, with trainings of minutes
-	@$(RUN) -m pytest -q
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS) --dist loadfile
 
 # matplotlib's lowest version calls pyparsing by names that today's pyparsing has renamed.
 test-lowest: $(LOW_VENV)/.installed  ## run all tests but the slow ones with every requirement at its lower bound
-	@$(LOW_VENV)/bin/python -m pytest -q -m "not slow" -p no:cacheprovider \
+	@OMP_NUM_THREADS=1 $(LOW_VENV)/bin/python -m pytest -q -m "not slow" -n $(JOBS) --dist loadfile -p no:cacheprovider \
 	    -W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
 
 test-chaos: demo-data $(VENV)/.installed-dev  ## kill trainings and the smaller programs 50 times each; the same bits must come out
