@@ -104,8 +104,9 @@ def _report(values: argparse.Namespace, variants: Iterable[str]) -> None:
     from utils.results.compare import compare_runs
     from utils.results.compare_text import format_comparison
 
-    folders = [run for name in variants for run in find_runs(values.output_dir / name)]
-    comparison = compare_runs(folders, statistic=values.statistic, with_published=True)
+    folders = {run: name for name in variants for run in find_runs(values.output_dir / name)}
+    own = {run: name for run, name in folders.items() if name not in VARIANTS}
+    comparison = compare_runs(list(folders), statistic=values.statistic, with_published=True, names=own)
     for form, name in (("markdown", "study.md"), ("html", "study.html")):
         write_text(values.output_dir / name, format_comparison(comparison, form))
     print(format_comparison(comparison, "markdown"))

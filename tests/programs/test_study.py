@@ -44,7 +44,9 @@ def test_a_variant_of_ones_own(tiny_dataset, tmp_path, monkeypatch, capfd):
     arguments = _arguments(tiny_dataset, tmp_path)
     place = arguments.index("--variants")
     assert study_semco.main([*arguments[:place], *own, *arguments[place + 3 :]]) == 0
-    assert "1 of 1: low, seed 1: training" in capfd.readouterr().out
+    output = capfd.readouterr().out
+    assert "1 of 1: low, seed 1: training" in output
+    assert "| low " in output
     (run,) = (path.parent for path in (tmp_path / "low").rglob("summary.json"))
     flags = json.loads((run / "config.json").read_text(encoding="utf-8"))["flags"]
     assert (flags["thr"], flags["thr_emb"]) == (0.5, 0.6)

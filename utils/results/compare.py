@@ -87,7 +87,12 @@ class Comparison:
 
 
 def compare_runs(
-    folders: Sequence[Path], *, statistic: str = "last", metric: str = "top1", with_published: bool = False
+    folders: Sequence[Path],
+    *,
+    statistic: str = "last",
+    metric: str = "top1",
+    with_published: bool = False,
+    names: Mapping[Path, str] = {},
 ) -> Comparison:
     """Group runs by all flags but the seed, and by the images that they learnt from and were measured on.
 
@@ -96,6 +101,7 @@ def compare_runs(
         statistic: one of `STATISTICS`.
         metric: one of `METRICS`.
         with_published: add the published figures for the same datasets and numbers of labels.
+        names: what to call the variants of these run folders, instead of what their flags say.
 
     Raises:
         SemcoError: a folder is no run folder, or damaged.
@@ -106,14 +112,16 @@ def compare_runs(
     runs = [read_run(folder) for folder in dict.fromkeys(path.resolve() for path in folders)]
     if not runs:
         raise SemcoError("there is nothing to compare: name at least one run folder")
+    given = {folder.resolve(): name for folder, name in names.items()}
     notes: list[str] = []
     grouped: dict[str, list[RunFiles]] = {}
     for run in runs:
         grouped.setdefault(_key(run), []).append(run)
-    names = _names([members[0] for members in grouped.values()])
     variants = [
         _variant(name, members, statistic=statistic, metric=metric, notes=notes)
-        for name, members in zip(names, grouped.values(), strict=True)
+        for name, members in zip(
+            _names([members[0] for members in grouped.values()], given), grouped.values(), strict=True
+        )
     ]
     variants.sort(key=lambda variant: (variant.dataset, variant.labels, _rank(variant.name), variant.name))
     figures = read_published() if with_published else []
@@ -171,8 +179,11 @@ def _variant(name: str, members: Sequence[RunFiles], *, statistic: str, metric: 
     return Variant(name, first.flags["dataset_name"], labels, backbone(first.flags), steps, values, unfinished)
 
 
-def _names(runs: Sequence[RunFiles]) -> list[str]:
-    """Name every variant by its method, and by the flags that set it apart from others of the same method."""
+def _names(runs: Sequence[RunFiles], given: Mapping[Path, str]) -> list[str]:
+    """Name every variant as given, or by its method and the flags that set it apart from others of the same method.
+
+    What is left to the program goes without saying.
+    """
     plain = [method_name(run.flags) for run in runs]
     names = []
     for run, name in zip(runs, plain, strict=True):
@@ -185,9 +196,9 @@ def _names(runs: Sequence[RunFiles]) -> list[str]:
         apart = [
             spell_flag(flag, value)
             for flag, value in flags.items()
-            if flag not in _IN_NAMES and any(other.get(flag) != value for other in same)
+            if flag not in _IN_NAMES and value is not None and any(other.get(flag) != value for other in same)
         ]
-        names.append(" ".join([name, *apart]))
+        names.append(given.get(run.folder) or " ".join([name, *apart]))
     # What only their data or networks tell apart is numbered, so that every name is one variant's.
     keys = [(*_task(run), backbone(run.flags)) for run in runs]
     named = list(zip(names, keys, strict=True))

@@ -43,6 +43,22 @@ def test_groups_and_pairs(study):
     assert found.notes == ()
 
 
+def test_names_can_be_given(study):
+    found = compare_runs(study, names=dict.fromkeys(study[3:], "ours"))
+    assert [variant.name for variant in found.variants] == ["FixMatch", "ours"]
+    assert [(pair.first, pair.second) for pair in found.pairs] == [("ours", "FixMatch")]
+
+
+def test_what_is_left_to_the_program_is_not_in_a_name(tmp_path):
+    folders = [
+        make_run(tmp_path / f"run {terms}", with_tables=False, label_terms=terms, shared_terms="keep" if terms else "compose")
+        for terms in (None, "terms.csv")
+    ]  # fmt: skip
+    assert [variant.name for variant in compare_runs(folders).variants] == [
+        "SemCo --label-terms terms.csv --shared-terms keep", "SemCo --shared-terms compose",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("statistic", "mean"), [("last", 66.0), ("best", 70.0), ("median20", 68.0), ("mean20", 68.0)])
 def test_statistics(study, statistic, mean):
     found = compare_runs(study, statistic=statistic)
