@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from loaders.batches import EvaluationBatch, TrainBatch
+from models import cost as cost_module
 from models.assemble import build_network, build_trainer
 from models.cost import RunCost, format_cost, measure_cost
 from utils.flags.parse import parse_config
@@ -63,6 +64,14 @@ def test_measure():
     assert 50 * 2**20 < cost.memory < 2**40
     assert not all(torch.equal(*pair) for pair in zip(before, trainer.model.parameters(), strict=True))
     assert trainer.history.records == []
+
+
+def test_long_steps_are_timed_once(monkeypatch):
+    monkeypatch.setattr(cost_module, "_LONG", 0.0)
+    trainer, made = _trainer(), []
+    monkeypatch.setattr(trainer, "train_step", lambda *_, **__: made.append(1))
+    assert measure_cost(trainer, _batches(), _Validation()).step_seconds > 0
+    assert len(made) == 2
 
 
 @pytest.mark.gpu

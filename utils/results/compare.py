@@ -112,16 +112,15 @@ def compare_runs(
     runs = [read_run(folder) for folder in dict.fromkeys(path.resolve() for path in folders)]
     if not runs:
         raise SemcoError("there is nothing to compare: name at least one run folder")
-    given = {folder.resolve(): name for folder, name in names.items()}
     notes: list[str] = []
     grouped: dict[str, list[RunFiles]] = {}
     for run in runs:
         grouped.setdefault(_key(run), []).append(run)
+    given = {folder.resolve(): name for folder, name in names.items()}
+    called = _names([members[0] for members in grouped.values()], given)
     variants = [
         _variant(name, members, statistic=statistic, metric=metric, notes=notes)
-        for name, members in zip(
-            _names([members[0] for members in grouped.values()], given), grouped.values(), strict=True
-        )
+        for name, members in zip(called, grouped.values(), strict=True)
     ]
     variants.sort(key=lambda variant: (variant.dataset, variant.labels, _rank(variant.name), variant.name))
     figures = read_published() if with_published else []
