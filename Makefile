@@ -35,7 +35,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-dev.txt
 	@touch $@
 
-$(LOW_VENV)/.installed: requirements.txt requirements-export.txt requirements-dev.txt
+$(LOW_VENV)/.installed: requirements.txt requirements-export.txt requirements-timm.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
 	    || { echo "error: the lowest versions have wheels for Python 3.10 to 3.12; pass PYTHON=python3.11 or the like"; exit 2; }
 	@$(PYTHON) -m venv $(LOW_VENV)
