@@ -76,6 +76,14 @@ def test_label_terms_give_the_text(package, tmp_path):
         _describe(*flags)
 
 
+def test_a_threshold_that_undecided_embeddings_pass_is_warned_of(package):
+    names = ("abcd", "abce", "fghi", "jklm", "nopq", "rstu", "vwxy")
+    warning = "an embedding halfway between two classes of this text encoder passes --thr-emb 0.7; --thr-emb auto ("
+    assert any(text.startswith(warning) for text in _describe("--label-embedder", SPEC, names=names).warnings)
+    for more in (["--thr-emb", "auto"], ["--lam-u", "0"]):
+        assert not any("halfway" in text for text in _describe("--label-embedder", SPEC, *more, names=names).warnings)
+
+
 @pytest.mark.parametrize("spec", ["minilm", "glove:x", "sentence-transformers", "sentence-transformers:"])
 def test_specs_that_say_nothing(spec):
     with pytest.raises(SemcoError, match="expected sentence-transformers:MODEL"):
