@@ -15,8 +15,8 @@ FORBIDDEN = {"loaders": {"models"}, "models": {"loaders"}, "utils": {"models", "
 # Libraries that are slow to import or that only one subject needs, and the rooms that may import them.
 HOMES = {
     "matplotlib": {"utils.pictures"},
-    "sklearn": {"utils.labels", "utils.results"},
-    "scipy": {"utils.results"},
+    "sklearn": {"utils.results"},
+    "scipy": {"utils.labels", "utils.results"},
     "jinja2": {"utils.results"},
     "pandas": {"loaders.prepare", "loaders.prepare.sources"},
     "rapidfuzz": {"utils.labels"},

@@ -1,12 +1,11 @@
 """Class vectors -> groups of similar classes."""
 
 import math
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
-from utils.labels.linkage import Linkage, link_classes
+from utils.labels.linkage import Linkage, link_classes, unit_vectors
 
 _DEGENERATE = 5
 # What `auto` allows the largest group of a text encoder's vectors to be: part of all classes, and at least so many.
@@ -65,12 +64,11 @@ def group_labels(vectors: np.ndarray, eps: float | None = None) -> Grouping:
     alone = np.arange(len(vectors))
     if radius == 0:
         return Grouping(ids=alone, eps=0.0, degenerated=False)
-    # scikit-learn's joblib warns where /dev/shm is missing, though nothing here needs its processes.
-    os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
-    from sklearn.cluster import DBSCAN  # a second of imports that --help does without
+    # With every class a core point, DBSCAN's groups are the connected components of the pairs within the radius.
+    from scipy.sparse.csgraph import connected_components  # imported late, for --help
 
-    found = DBSCAN(eps=radius, min_samples=1, metric="cosine").fit(vectors.astype(np.float64)).labels_
-    # DBSCAN numbers clusters by their first member already; unique() holds it to that.
+    unit = unit_vectors(vectors)
+    _, found = connected_components(1 - unit @ unit.T <= radius, directed=False)
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
     if len(first) <= _DEGENERATE:
         return Grouping(ids=alone, eps=radius, degenerated=len(first) < len(vectors))

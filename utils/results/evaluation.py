@@ -1,9 +1,13 @@
 """Everything that a run's last evaluation says: `evaluation.json`. docs/results.md explains every number."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+# scikit-learn's joblib warns where /dev/shm is missing, though nothing here needs its processes.
+os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from utils.results.predictions import UNKNOWN, Predictions, rank

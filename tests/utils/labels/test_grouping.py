@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.cluster import DBSCAN
 
 from utils.labels.grouping import default_eps, group_labels
 
@@ -18,6 +21,15 @@ def test_neighbours_share_a_group_whatever_their_length():
 
 def test_chains_join():
     assert group_labels(_at_angles(0, 5, 10, 15, 60, 100, 140, 180, 220), 0.01).count == 6
+
+
+@given(st.integers(8, 60), st.floats(0.01, 1.2), st.integers(0, 99))
+def test_groups_are_those_of_dbscan(count, radius, seed):
+    vectors = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
+    vectors[0] = 0  # no direction: as far from every other vector as one at right angles
+    expected = DBSCAN(eps=radius, min_samples=1, metric="cosine").fit(vectors.astype(np.float64)).labels_
+    grouping = group_labels(vectors, radius)
+    assert grouping.ids.tolist() == (list(range(count)) if expected.max() < 5 else expected.tolist())
 
 
 def test_too_few_groups_means_none():
