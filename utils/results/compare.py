@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import SemcoError
+from utils.flags.config import Config
 from utils.records.methods import backbone, method_name, science_flags, spell_flag
 from utils.records.published import PublishedFigure, find_published, read_published
 from utils.records.run_files import RunFiles, best_epoch, number, read_run
@@ -181,9 +182,10 @@ def _variant(name: str, members: Sequence[RunFiles], *, statistic: str, metric: 
 def _names(runs: Sequence[RunFiles], given: Mapping[Path, str]) -> list[str]:
     """Name every variant as given, or by its method and the flags that set it apart from others of the same method.
 
-    What is left to the program goes without saying.
+    What is left to the program, as it is by default, goes without saying.
     """
     plain = [method_name(run.flags) for run in runs]
+    unsaid = {flag for flag, value in Config().as_json().items() if value is None}
     names = []
     for run, name in zip(runs, plain, strict=True):
         same = [
@@ -195,7 +197,9 @@ def _names(runs: Sequence[RunFiles], given: Mapping[Path, str]) -> list[str]:
         apart = [
             spell_flag(flag, value)
             for flag, value in flags.items()
-            if flag not in _IN_NAMES and value is not None and any(other.get(flag) != value for other in same)
+            if flag not in _IN_NAMES
+            and not (value is None and flag in unsaid)
+            and any(other.get(flag) != value for other in same)
         ]
         names.append(given.get(run.folder) or " ".join([name, *apart]))
     # What only their data or networks tell apart is numbered, so that every name is one variant's.

@@ -59,6 +59,14 @@ def test_what_is_left_to_the_program_is_not_in_a_name(tmp_path):
     ]  # fmt: skip
 
 
+def test_auto_is_in_a_name_where_it_is_not_the_default(tmp_path):
+    folders = [make_run(tmp_path / f"thr {thr}", with_tables=False, thr_emb=thr) for thr in (None, 0.7)]
+    assert [variant.name for variant in compare_runs(folders).variants] == [
+        "SemCo --thr-emb 0.7",
+        "SemCo --thr-emb auto",
+    ]
+
+
 @pytest.mark.parametrize(("statistic", "mean"), [("last", 66.0), ("best", 70.0), ("median20", 68.0), ("mean20", 68.0)])
 def test_statistics(study, statistic, mean):
     found = compare_runs(study, statistic=statistic)
