@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from utils.errors import SemcoError, lack_of_memory
+from utils.errors import as_mistake
 from utils.flags.config import Config
 from utils.flags.parse import parse_config
 from utils.processes.launch import EndedError, Outcome, launch
@@ -47,12 +47,10 @@ def attempt(arguments: Sequence[str]) -> Outcome:
             train(config, request, siblings)
     except EndedError as ended:
         return ended.outcome
-    except SemcoError as error:
-        return Outcome(2, f"error: {error}")
     except Stopped as stopped:
         return Outcome(stopped.exit_code, f"stopped by {stopped}")
     except Exception as error:
-        if (mistake := lack_of_memory(error)) is None:
+        if (mistake := as_mistake(error)) is None:
             raise
         return Outcome(2, f"error: {mistake}")
     return Outcome(0)

@@ -3,12 +3,14 @@
 import errno
 import sys
 from collections.abc import Callable, Sequence, Sized
+from importlib.util import find_spec
 
 from utils.stopping import StopAtOnce, Stopped, existing_signals, receiving
 from utils.streams import lasting_streams
 
 # Ctrl-C comes as KeyboardInterrupt; these would end a program without its cleaning up.
 _ENDING = existing_signals("SIGTERM", "SIGHUP")
+_OWN = ("benchmarks", "loaders", "models", "utils")
 # What torch's CPU allocator, thread starts and the loader of shared libraries say when memory runs out.
 _WITHOUT_MEMORY = ("DefaultCPUAllocator", "can't start new thread", "cannot allocate memory", "failed to map segment")
 
@@ -41,18 +43,33 @@ class SemcoError(Exception):
         super().__init__(one_line(message))
 
 
-def lack_of_memory(error: BaseException) -> SemcoError | None:
-    """Return a user's mistake for an exception that says that this machine's memory is used up; None for any other."""
-    says_so = (
+def as_mistake(error: BaseException) -> SemcoError | None:
+    """Return the mistake that a user can mend behind an exception; None where there is none and the exception is a bug."""
+    if isinstance(error, SemcoError):
+        return error
+    if _says_memory_is_used_up(error):
+        return SemcoError(
+            "out of memory: end other programs, raise this one's limit (ulimit -v, cgroup), or use a larger machine"
+        )
+    if isinstance(error, ModuleNotFoundError) and _is_foreign(package := (error.name or "").partition(".")[0]):
+        return SemcoError(
+            f"the package {package!r} is not installed for {sys.executable}: run the program with the environment that "
+            "make has set up (. .venv/bin/activate), or pip install -r requirements.txt into this one"
+        )
+    return None
+
+
+def _says_memory_is_used_up(error: BaseException) -> bool:
+    return (
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or (isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in _WITHOUT_MEMORY))
     )
-    if not says_so:
-        return None
-    return SemcoError(
-        "out of memory: end other programs, raise this one's limit (ulimit -v, cgroup), or use a larger machine"
-    )
+
+
+def _is_foreign(package: str) -> bool:
+    """Return True for a package that neither Python nor this project brings, and that is not there at all."""
+    return package not in ("", *_OWN, *sys.stdlib_module_names) and find_spec(package) is None
 
 
 def run_program(work: Callable[[], None]) -> int:
@@ -64,8 +81,6 @@ def run_program(work: Callable[[], None]) -> int:
     with lasting_streams(), receiving(_ENDING, StopAtOnce()):
         try:
             work()
-        except SemcoError as error:
-            return _failed(error)
         except KeyboardInterrupt:
             print("stopped by SIGINT", file=sys.stderr)
             return 130
@@ -73,12 +88,8 @@ def run_program(work: Callable[[], None]) -> int:
             print(f"stopped by {stopped}", file=sys.stderr)
             return stopped.exit_code
         except Exception as error:
-            if (mistake := lack_of_memory(error)) is None:
+            if (mistake := as_mistake(error)) is None:
                 raise
-            return _failed(mistake)
+            print(f"error: {mistake}", file=sys.stderr)
+            return 2
     return 0
-
-
-def _failed(error: SemcoError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 2

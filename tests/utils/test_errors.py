@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.support.project import ROOT
-from utils.errors import SemcoError, and_more, first_ten, lack_of_memory, run_program
+from utils.errors import SemcoError, and_more, as_mistake, first_ten, run_program
 
 
 def test_control_characters_are_spelt_out():
@@ -44,6 +44,7 @@ def _raise(error: BaseException):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 99 bytes"), 2, "error: out of memory: "),
         (RuntimeError("can't start new thread"), 2, "error: out of memory: "),
         (ImportError("lib.so: failed to map segment from shared object"), 2, "error: out of memory: "),
+        (ModuleNotFoundError("x", name="not_there.inner"), 2, "error: the package 'not_there' is not installed for "),
     ],
 )
 def test_what_a_user_can_fix_is_one_line(error, code, line, capsys):
@@ -54,9 +55,21 @@ def test_what_a_user_can_fix_is_one_line(error, code, line, capsys):
     assert shown.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("shape"), OSError(errno.EIO, "x"), ImportError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        RuntimeError("shape"),
+        OSError(errno.EIO, "x"),
+        ImportError("x"),
+        ModuleNotFoundError("a module of ours", name="loaders.gone"),
+        ModuleNotFoundError("a part of an installed package", name="numpy.gone"),
+        ModuleNotFoundError("a part of Python", name="_lzma"),
+        ModuleNotFoundError("raised by hand"),
+    ],
+)
 def test_a_bug_keeps_its_traceback(error):
-    assert lack_of_memory(error) is None
+    assert as_mistake(error) is None
     with pytest.raises(type(error)):
         run_program(_raise(error))
 

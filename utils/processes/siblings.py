@@ -10,7 +10,7 @@ from types import TracebackType
 
 import torch.distributed as dist
 
-from utils.errors import SemcoError, lack_of_memory
+from utils.errors import as_mistake
 from utils.processes.launch import EndedError, Outcome
 from utils.processes.meeting import meet
 from utils.processes.parent import follow_parent
@@ -115,7 +115,7 @@ class Siblings:
     def _words(self, error: BaseException) -> str:
         if isinstance(error, Stopped):
             return f"stopped by {error}"
-        if mistake := error if isinstance(error, SemcoError) else lack_of_memory(error):
+        if mistake := as_mistake(error):
             return f"error: {mistake}"
         first_line = next(iter(str(error).splitlines()), "")
         if is_lost_connection(error):
@@ -192,4 +192,4 @@ def is_lost_connection(error: BaseException) -> bool:
 def _exit_code(error: BaseException) -> int:
     if isinstance(error, Stopped):
         return error.exit_code
-    return 2 if isinstance(error, SemcoError) or lack_of_memory(error) else 1
+    return 2 if as_mistake(error) else 1

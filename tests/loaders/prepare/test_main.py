@@ -12,7 +12,8 @@ from PIL import Image
 from torchvision import datasets
 
 from loaders.dataset.index import load_index
-from loaders.prepare.__main__ import SOURCES, main
+from loaders.prepare.__main__ import main
+from loaders.prepare.command import SOURCES
 from loaders.prepare.published.mnist import CLOTHES
 from tests.support.sample_images import photo_crops
 
