@@ -16,6 +16,7 @@ from models.networks.two_head import build_model
 NETWORKS = {
     "WRN-28-1 @32": {"backbone": "wres", "width": 1, "size": 32},
     "WRN-28-2 @32": {"backbone": "wres", "width": 2, "size": 32},
+    "WRN-28-2 @32, B=64": {"backbone": "wres", "width": 2, "size": 32, "batch": 64},
     "ResNet-18 @84": {"backbone": "resnet18", "size": 84},
 }
 BATCH, MU = 16, 3
@@ -23,22 +24,28 @@ _BLOCK = 6
 
 
 def end_to_end(device: str, dtype: torch.dtype, *, repetitions: int) -> dict[str, Any]:
-    """Return the training images/s of both trainers, which run in turn, and the ceiling that the convolutions alone set.
+    """Return the training images/s of both trainers and of our network alone, in turn, and what the convolutions allow.
 
     They take turns by whole epochs of the other trainer's loader: its workers must be idle while ours computes.
     """
     rows = {}
     for name, settings in NETWORKS.items():
-        ours = build_workload(device, batch=BATCH, mu=MU, steps=_BLOCK, dtype=dtype, **settings)
+        ours = build_workload(device, **{"batch": BATCH, "mu": MU, "steps": _BLOCK, "dtype": dtype, **settings})
         theirs = _straightforward(ours, settings["size"])
-        blocks = {"ours": lambda ours=ours: _train_block(ours), "straightforward": theirs.epoch}
+        blocks = {
+            "ours": lambda ours=ours: _train_block(ours),
+            "network": network_alone(ours),
+            "straightforward": theirs.epoch,
+        }
         found = in_turn(blocks, repetitions=repetitions)
-        views = BATCH * (1 + 2 * MU)
+        views = ours.shape.labelled + 2 * ours.shape.unlabelled
         ceiling = _BLOCK * convolution_seconds(ours, views)
         rows[name] = {
             "images_per_second": round(_BLOCK * views / found["ours"], 1),
             "straightforward_images_per_second": round(_BLOCK * views / found["straightforward"], 1),
             "ratio": round(found["straightforward"] / found["ours"], 2),
+            "network_alone_images_per_second": round(_BLOCK * views / found["network"], 1),
+            "share_of_network_alone": round(found["network"] / found["ours"], 3),
             "convolution_ceiling_images_per_second": round(_BLOCK * views / ceiling, 1),
             "share_of_ceiling": round(ceiling / found["ours"], 3),
         }
@@ -48,6 +55,21 @@ def end_to_end(device: str, dtype: torch.dtype, *, repetitions: int) -> dict[str
 def _train_block(work: Workload) -> None:
     for step, batch in enumerate(work.batches()):
         work.trainer.train_step(batch.images, batch.labels, step=step)
+
+
+def network_alone(work: Workload) -> Callable[[], None]:
+    """Return a block of the trainer's network alone: as many steps, forward and backward, no data, loss or optimiser."""
+    trainer = work.trainer
+    images = next(iter(work.batches())).images
+
+    def run() -> None:
+        for _ in range(work.shape.steps):
+            with trainer.precision.forward():
+                output = trainer.network(images)
+            torch.autograd.backward([output.logits.sum(), output.embedding.sum()])
+            trainer.optimizer.zero_grad(set_to_none=True)
+
+    return run
 
 
 def _straightforward(work: Workload, size: int) -> StraightforwardTrainer:
