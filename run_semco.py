@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from utils.errors import as_mistake
+from utils.errors import SemcoError, as_mistake
 from utils.flags.config import Config
 from utils.flags.parse import parse_config
 from utils.processes.launch import EndedError, Outcome, launch
