@@ -70,6 +70,8 @@ def _predict(values: argparse.Namespace) -> None:
     if values.classes is not None:
         from models.zero_shot import for_new_classes
 
+        if not classifier.has_embedding:
+            raise SemcoError("--classes is scored by the embedding head, which this run did not train (--lambda-emb 0)")
         classifier = for_new_classes(classifier, values.classes, config=config, progress=progress)
         _say("experimental: the embedding head scores classes that it was not trained on; check it on images you know")
     photos = _photos(values, classifier, config)
@@ -115,6 +117,20 @@ def _photos(values: argparse.Namespace, classifier: "Classifier", config: "Confi
     return found.photos
 
 
+def _heads(values: argparse.Namespace, classifier: "Classifier") -> tuple[str, ...]:
+    """Return the heads that were trained on the classes to be scored, the one that ranks them by default first."""
+    from utils.answers.arguments import HEADS
+
+    if classifier.has_embedding:
+        return ("embedding",) if values.classes is not None else HEADS
+    if values.head not in (None, "class"):
+        raise SemcoError(
+            f"--head {values.head}: this run did not train its embedding head (--lambda-emb 0); pass --head class"
+        )
+    _say("the run did not train its embedding head (--lambda-emb 0): the class head answers alone")
+    return ("class",)
+
+
 def _session(values: argparse.Namespace, classifier: "Classifier", photos: "Sequence[Photo]") -> _Session:
     import numpy as np
 
@@ -127,14 +143,14 @@ def _session(values: argparse.Namespace, classifier: "Classifier", photos: "Sequ
     if strange := {photo.truth for photo in photos if photo.truth is not None and photo.truth not in codes}:
         shown = ", ".join(repr(name[:50]) for name in sorted(strange)[:_SHOWN])
         _say(f"{len(strange)} classes of these images are none of the model's {len(codes)}, and do not count: {shown}")
-    zero_shot = values.classes is not None
+    heads = _heads(values, classifier)
     layout = RowLayout(
         class_names=facts.class_names,
         group_ids=facts.groups.numpy(),
-        head="embedding" if zero_shot else values.head or "both",
+        head=values.head or heads[0],
+        heads=heads,
         topk=min(values.topk, len(codes)),
         min_confidence=values.min_confidence or 0.0,
-        has_class_head=not zero_shot,
         has_truth=bool((labels != UNKNOWN).any()),
     )
     return _Session(photos=photos, labels=labels, classifier=classifier, layout=layout, accepted=[], bad=[])
@@ -149,11 +165,7 @@ def _classify(values: argparse.Namespace, session: _Session, progress) -> str:
     from utils.answers.truth import Truth
 
     facts, photos = session.classifier.facts, session.photos
-    truth = Truth(
-        facts.class_names,
-        session.layout.group_ids,
-        heads=("both", "class", "embedding") if session.layout.has_class_head else ("embedding",),
-    )
+    truth = Truth(facts.class_names, session.layout.group_ids, heads=session.layout.heads)
     start = time.perf_counter()
     with contextlib.ExitStack() as outputs:
         rows = outputs.enter_context(open_rows(values.output, values.format, session.layout.columns))

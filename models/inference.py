@@ -42,6 +42,11 @@ class Classifier:
     history: tuple[Mapping[str, object], ...]
     fingerprint: str
 
+    @property
+    def has_embedding(self) -> bool:
+        """False where the run did not train its embedding head (--lambda-emb 0): what that says is noise."""
+        return bool(self.config.get("lambda_emb", True))
+
     def forward(self) -> AbstractContextManager:
         """Return the context of a forward pass in the number format in which the run evaluated."""
         if self.number_format not in ("bfloat16", "float16"):

@@ -208,7 +208,12 @@ class Trainer:
         # Without SyncBatchNorm each process has the running statistics of its own share of the last batch.
         self.world.share(self.ema.module.buffers())
         figures = evaluate(
-            self.ema.module, self.guessor, batches, forward=self.precision.forward, reduce=self.world.sum
+            self.ema.module,
+            self.guessor,
+            batches,
+            forward=self.precision.forward,
+            reduce=self.world.sum,
+            has_embedding=bool(self.method.lambda_emb),
         )
         return {**figures, "evaluation_seconds": time.perf_counter() - start}
 

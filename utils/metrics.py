@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ACCURACIES = ("top1", "top5", "top1_emb", "top5_emb", "top1_combined")
+CLASS_HEAD = ("top1", "top5")
+# In which the embedding head has a part: not measured where it is not trained (--lambda-emb 0).
+EMBEDDING_HEAD = ("top1_emb", "top5_emb", "top1_combined")
 
 
 def top_k_hits(scores: Tensor, labels: Tensor, k: int) -> Tensor:
@@ -32,8 +34,8 @@ def is_better(record: dict[str, Any], best: dict[str, Any] | None, metric: str) 
 
 def summarise(history: Sequence[dict[str, Any]], best_epoch: int) -> dict[str, dict[str, float]]:
     """Accuracies of the last epoch, of the best, and their median over the last 20 epochs."""
-    names = (*ACCURACIES, "valid_loss")
     last, tail = history[-1], history[-20:]
+    names = [name for name in (*CLASS_HEAD, *EMBEDDING_HEAD, "valid_loss") if name in last]
     best = next(record for record in history if record["epoch"] == best_epoch)
     return {
         "last": {name: last[name] for name in names},
@@ -60,6 +62,7 @@ def format_summary(history: Sequence[dict[str, Any]], best_epoch: int) -> str:
         "top1_combined": "both heads",
         "valid_loss": "valid. loss",
     }
+    columns = {key: title for key, title in columns.items() if key in history[-1]}
     lines = ["top-1 / top-5 accuracy in %".ljust(28) + "".join(title.rjust(16) for title in columns.values())]
     for name, row in summarise(history, best_epoch).items():
         cells = (format_loss(row[key]) if key == "valid_loss" else f"{row[key]:.2f}" for key in columns)

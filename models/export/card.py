@@ -28,6 +28,11 @@ def model_card(classifier: Classifier, check: dict[str, object]) -> str:
         if rows
         else "Not measured: the checkpoint is from the middle of an epoch."
     )
+    both = (
+        "their mean"
+        if classifier.has_embedding
+        else "those of the class head: the run did not train the embedding head"
+    )
     side = facts.cropsize
     shape = ", ".join(f"{name} {value}" for name, value in architecture(classifier).items())
     return f"""---
@@ -52,7 +57,7 @@ Network: {shape}. Fingerprint `{classifier.fingerprint[:16]}`.
 Normalisation is inside.
 
 ## Output
-`class_probabilities`, `embedding_probabilities`, `probabilities` (their mean): N x {len(facts.class_names)},
+`class_probabilities`, `embedding_probabilities`, `probabilities` ({both}): N x {len(facts.class_names)},
 in the order of `label_names` in config.json.
 `embedding`: N x {facts.class_vectors.shape[1]}, in the space of the labels' word vectors.
 

@@ -2,6 +2,7 @@
 
 from models.export.network import INPUT, OUTPUTS
 from models.inference import Classifier
+from utils.metrics import CLASS_HEAD, EMBEDDING_HEAD
 
 FORMAT = "semco-export-1"
 # Flags that say how the network was trained; paths and machine stay at home.
@@ -9,7 +10,11 @@ _TRAINING = (
     "dataset_name", "lam_u", "mu", "thr", "thr_emb", "lambda_emb", "cotrain", "ema_alpha", "n_epoches", "n_imgs_per_epoch",
     "batch_size", "lr", "momentum", "weight_decay", "imgnet_pretrained",
 )  # fmt: skip
-_MEASURED = ("top1", "top5", "top1_emb", "top5_emb", "top1_combined", "valid_loss")
+_UNTRAINED = {
+    "embedding_probabilities": "embedding head, not trained (lambda_emb 0): noise",
+    "probabilities": "class head alone",
+}
+_MEASURED = (*CLASS_HEAD, *EMBEDDING_HEAD, "valid_loss")
 
 
 def describe(classifier: Classifier, versions: dict[str, str]) -> dict[str, object]:
@@ -46,6 +51,7 @@ def describe(classifier: Classifier, versions: dict[str, str]) -> dict[str, obje
             "class_probabilities": "class head, softmax of its logits",
             "embedding_probabilities": "embedding head, softmax of the sharpened cosines with the labels' word vectors",
             "probabilities": "mean of both heads",
+            **({} if classifier.has_embedding else _UNTRAINED),
             "embedding": f"the embedding head's output, {facts.class_vectors.shape[1]} numbers",
         },
         "thresholds": {"thr": facts.thr, "thr_emb": facts.thr_emb},
@@ -68,4 +74,5 @@ def accuracies(classifier: Classifier) -> dict[str, float]:
     if classifier.steps or not classifier.history:
         return {}
     last = classifier.history[-1]
-    return {name: last[name] for name in _MEASURED if isinstance(last.get(name), float)}  # type: ignore[misc]
+    names = [name for name in _MEASURED if classifier.has_embedding or name not in EMBEDDING_HEAD]
+    return {name: last[name] for name in names if isinstance(last.get(name), float)}  # type: ignore[misc]

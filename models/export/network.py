@@ -10,8 +10,8 @@ from models.inference import Classifier
 from models.label_guessor import sharpening_factor
 
 INPUT = "images"
-# Probabilities (N, C) of the class head, of the embedding head, and their mean; embedding (N, D). A plain tuple in this
-# order: what torch.export saves must not name a class of this project.
+# Probabilities (N, C) of the class head, of the embedding head, and their mean (the class head's where the other one is not
+# trained); embedding (N, D). A plain tuple in this order: what torch.export saves must not name a class of this project.
 OUTPUTS = ("class_probabilities", "embedding_probabilities", "probabilities", "embedding")
 
 
@@ -27,6 +27,7 @@ class ExportedNet(nn.Module):
         self.register_buffer("scale", (1 / (255 * std)).float())
         self.register_buffer("shift", (-mean / std).float())
         self.register_buffer("unit_vectors", F.normalize(facts.class_vectors, dim=1))
+        self.has_embedding = classifier.has_embedding
         self.sharpening = sharpening_factor(int(facts.groups.max()) + 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -35,4 +36,5 @@ class ExportedNet(nn.Module):
         by_class = output.logits.softmax(dim=1)
         similarities = F.normalize(output.embedding, dim=1) @ self.unit_vectors.T
         by_embedding = (self.sharpening * similarities).softmax(dim=1)
-        return by_class, by_embedding, (by_class + by_embedding) / 2, output.embedding
+        both = (by_class + by_embedding) / 2 if self.has_embedding else by_class.clone()
+        return by_class, by_embedding, both, output.embedding

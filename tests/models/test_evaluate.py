@@ -26,12 +26,12 @@ def images():
     return torch.randn(23, 1, 1, 12, generator=torch.Generator().manual_seed(0))
 
 
-def _run(images, labels, size, classes=7, reduce=lambda counts: counts):
+def _run(images, labels, size, classes=7, **settings):
     guessor = LabelGuessor(
         torch.randn(classes, 5, generator=torch.Generator().manual_seed(1)), torch.arange(classes), thr_emb=0.5
     )
     batches = [EvaluationBatch(*pair) for pair in zip(images.split(size), labels.split(size), strict=True)]
-    figures = evaluate(_Fixed(), guessor, batches, forward=contextlib.nullcontext, reduce=reduce)
+    figures = evaluate(_Fixed(), guessor, batches, forward=contextlib.nullcontext, **settings)
     return figures, guessor
 
 
@@ -50,6 +50,13 @@ def test_equals_plain_counting(images):
     assert figures["top5_emb"] == pytest.approx(percent(guessor.similarities(embedding), 5))
     assert figures["top1_combined"] == pytest.approx(percent(both, 1))
     assert figures["valid_loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-6)
+
+
+def test_a_head_that_is_not_trained_is_not_measured(images):
+    labels = torch.arange(23) % 7
+    both, _ = _run(images, labels, 5)
+    alone, _ = _run(images, labels, 5, has_embedding=False)
+    assert alone == {name: both[name] for name in ("top1", "top5", "valid_loss")}
 
 
 def test_batch_size_does_not_matter(images):

@@ -81,6 +81,8 @@ def test_every_switch_trains(tiny_dataset, tmp_path, switch):
         assert last["class_unlabelled"] == last["emb_unlabelled"] == last["mask_rate"] == 0
     elif "--lambda-emb" in switch:
         assert last["loss"] == pytest.approx(last["class_labelled"] + last["class_unlabelled"], rel=1e-5)
+    assert ("top1_emb" in last) == ("--lambda-emb" not in switch)  # what is not trained is not measured
+    assert ("embedding head" in (folder / "train.log").read_text()) == ("top1_emb" in last)
     if "--break-epoch" in switch:
         assert last["epoch"] == 1
         assert last["lr"] == pytest.approx(0.03 * np.cos(7 * np.pi * 2 / (16 * 6)))

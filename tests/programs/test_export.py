@@ -17,7 +17,7 @@ from tests.support.classifiers import facts, write_checkpoint
 from tests.support.project import ROOT
 from tests.support.tiny_runs import train
 
-pytest.importorskip("onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime")
 NAMES = {"model.safetensors", "model.onnx", "model.pt2", "config.json", "check.json", "README.md"}
 
 
@@ -114,6 +114,23 @@ def test_without_the_dataset_generated_images_stand_in_and_hostile_names_stay_te
     assert r"\`c\`" in card
     assert not re.search(r"(?m)^# (f|y)", card)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["label_names"] == names
+
+
+def test_a_run_that_did_not_train_its_embedding_head_is_exported_with_its_class_head_alone(tmp_path):
+    config, history = {"dataset_name": "tiny", "lambda_emb": 0.0}, [{"epoch": 1, "top1": 12.5, "top1_emb": 1.25}]
+    path = write_checkpoint(tmp_path / "last.pth", config=config, history=history)
+    assert export_semco.main([str(path), str(tmp_path / "out")]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "`probabilities` (those of the class head: the run did not train the embedding head)" in card
+    assert "12.50" in card
+    assert "1.25 " not in card
+    described = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert described["accuracy"] == {"top1": 12.5}
+    assert described["heads"]["probabilities"] == "class head alone"
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession((tmp_path / "out" / "model.onnx").read_bytes())
+    by_class, both = session.run(["class_probabilities", "probabilities"], {"images": images})
+    assert (by_class == both).all()
 
 
 def test_an_existing_folder_is_not_touched(tmp_path, capsys):

@@ -30,6 +30,33 @@ def run(tiny_dataset, tmp_path_factory):
 
 
 @pytest.fixture
+def supervised(tmp_path):
+    """A checkpoint of a run that did not train its embedding head."""
+    return write_checkpoint(tmp_path / "supervised.pth", config={"dataset_name": "tiny", "lambda_emb": 0.0})
+
+
+def test_a_head_that_was_not_trained_has_no_say(supervised, tiny_dataset, tmp_path, capsys):
+    images = tiny_dataset / "tiny" / "test"
+    assert _predict(supervised, images, "--output", tmp_path / "p.csv") == 0
+    rows = _rows(tmp_path / "p.csv")
+    assert all(row["label"] == row["class_label"] and row["confidence"] == row["class_confidence"] for row in rows)
+    assert {row["embedding_label"] + row["embedding_confidence"] + row["heads_agree"] for row in rows} == {""}
+    said = capsys.readouterr().err
+    assert "did not train its embedding head (--lambda-emb 0): the class head answers alone" in said
+    assert "class head: 95% interval" in said
+    assert "both heads" not in said
+    assert "agree" not in said
+
+
+@pytest.mark.parametrize("flags", [["--head", "both"], ["--head", "embedding"], ["--classes", "new.txt"]], ids=" ".join)
+def test_a_head_that_was_not_trained_is_not_asked(supervised, tiny_dataset, capsys, flags):
+    assert _predict(supervised, tiny_dataset / "tiny" / "test", *flags) == 2
+    error = capsys.readouterr().err
+    assert "did not train" in error
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
 def folder(tmp_path):
     """Photographs of several formats and sizes, one of them broken."""
     for number, suffix in enumerate(("png", "jpg", "webp", "bmp", "gif", "tiff", "ppm", "jp2")):

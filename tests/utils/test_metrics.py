@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.metrics import ACCURACIES, format_summary, is_better, summarise, top_k_hits
+from utils.metrics import CLASS_HEAD, EMBEDDING_HEAD, format_summary, is_better, summarise, top_k_hits
 
 
 def test_top_k_hits():
@@ -33,7 +33,11 @@ def test_every_loss_beats_one_that_is_no_number():
 
 def _history(count):
     return [
-        {"epoch": epoch, "valid_loss": 1 / epoch, **{name: float(epoch % 17) for name in ACCURACIES}}
+        {
+            "epoch": epoch,
+            "valid_loss": 1 / epoch,
+            **{name: float(epoch % 17) for name in (*CLASS_HEAD, *EMBEDDING_HEAD)},
+        }
         for epoch in range(1, count + 1)
     ]
 
@@ -54,6 +58,14 @@ def test_table():
     assert "best epoch (3)" in lines[2]
     assert "3.00" in lines[1]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_a_head_that_is_not_trained_has_no_column():
+    history = [{name: value for name, value in record.items() if name not in EMBEDDING_HEAD} for record in _history(3)]
+    lines = format_summary(history, best_epoch=3).splitlines()
+    assert lines[0].split()[-5:] == ["head", "class", "top-5", "valid.", "loss"]
+    assert len({len(line) for line in lines}) == 1
+    assert set(summarise(history, best_epoch=3)["best"]) == {"top1", "top5", "valid_loss"}
 
 
 def test_losses_of_a_diverging_network_fit_into_the_table():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.answers.arguments import HEADS
 from utils.results.predictions import UNKNOWN, Predictions, rank
 
 Value = str | float | int | bool | None
@@ -17,8 +18,8 @@ class RowLayout:
     """What a row says.
 
     `class_names`, `group_ids`: the classes that are scored, and the label group of each; `head`: one of `HEADS`, whose
-    probabilities rank them; `topk`: how many are listed; `min_confidence`: from which on an answer is accepted;
-    `has_class_head`: false for classes that the class head was not trained on; `has_truth`: add the true class.
+    probabilities rank them; `heads`: those that were trained on these classes, whose columns are filled; `topk`: how many are
+    listed; `min_confidence`: from which on an answer is accepted; `has_truth`: add the true class.
     """
 
     class_names: tuple[str, ...]
@@ -26,7 +27,7 @@ class RowLayout:
     head: str
     topk: int
     min_confidence: float
-    has_class_head: bool = True
+    heads: tuple[str, ...] = HEADS
     has_truth: bool = False
 
     @property
@@ -62,19 +63,21 @@ class RowLayout:
                 "file": printable_path(name),
                 "label": self.class_names[order[row, 0]],
                 "confidence": float(best[row, 0]),
-                "embedding_label": self.class_names[by_embedding[row]],
-                "embedding_confidence": float(predictions.emb_probabilities[row, by_embedding[row]]),
                 "group": int(self.group_ids[order[row, 0]]),
-                "group_score": float(predictions.group_scores[row]),
                 "margin": float(best[row, 0] - best[row, 1]),
                 "accepted": bool(best[row, 0] >= self.min_confidence),
             }
             for place in range(self.topk):
                 values[f"label_{place + 1}"] = self.class_names[order[row, place]]
                 values[f"probability_{place + 1}"] = float(best[row, place])
-            if self.has_class_head:
+            if "class" in self.heads:
                 values["class_label"] = self.class_names[by_class[row]]
                 values["class_confidence"] = float(predictions.class_probabilities[row, by_class[row]])
+            if "embedding" in self.heads:
+                values["embedding_label"] = self.class_names[by_embedding[row]]
+                values["embedding_confidence"] = float(predictions.emb_probabilities[row, by_embedding[row]])
+                values["group_score"] = float(predictions.group_scores[row])
+            if "both" in self.heads:
                 values["heads_agree"] = bool(by_class[row] == by_embedding[row])
             yield self._ordered(values, int(predictions.labels[row]))
 

@@ -14,13 +14,14 @@ from utils.results.predictions import UNKNOWN, Predictions
 # The tables need all probabilities at once; the accuracies do not.
 _MOST_BYTES = 1 << 31
 _SHOWN = 10
+_NAMES = {"both": "both heads", "class": "class head", "embedding": "embedding head"}
 
 
 class Truth:
     """Counts hits of the images whose class is known, and keeps their predictions for the tables.
 
     Args:
-        heads: those of `HEADS` whose accuracy means something.
+        heads: those of `HEADS` whose accuracy means something, the one that answers by default first.
     """
 
     def __init__(self, class_names: Sequence[str], group_ids: np.ndarray, *, heads: Sequence[str] = HEADS) -> None:
@@ -48,27 +49,26 @@ class Truth:
         return 100.0 * self._hits[head, k] / self.known
 
     def lines(self) -> list[str]:
-        """Describe the accuracies and, where both heads know the classes, the evaluation's tables."""
-        names = {"both": "both heads", "class": "class head", "embedding": "embedding head"}
+        """Describe the accuracies and, where the class head knows the classes, the evaluation's tables of the first head."""
         tops = f"top-{min(5, len(self._class_names))}"
         shown = [
             f"accuracy on {self.known:,} images of known class: "
             + ", ".join(
-                f"{names[head]} {self.accuracy(head):.2f}% ({tops} {self.accuracy(head, 5):.2f}%)"
+                f"{_NAMES[head]} {self.accuracy(head):.2f}% ({tops} {self.accuracy(head, 5):.2f}%)"
                 for head in self._heads
             )
         ]
-        if set(self._heads) != set(HEADS):
+        if "class" not in self._heads:
             return shown
         if self._kept is None:
             return [*shown, f"no tables: the predictions of so many images take more than {_MOST_BYTES >> 30} GiB"]
         from utils.results.evaluation import evaluate_fully  # scikit-learn: a second of imports that others do without
 
         tables = evaluate_fully(_joined(self._kept), self._class_names, self._group_ids)
-        return [*shown, *_tables(tables, self._class_names)]
+        return [*shown, *_tables(tables, self._class_names, self._heads)]
 
     def _keep(self, predictions: Predictions, rows: np.ndarray) -> None:
-        if self._kept is None or set(self._heads) != set(HEADS):
+        if self._kept is None or "class" not in self._heads:
             return
         self._bytes += 2 * predictions.class_probabilities[rows].nbytes
         if self._bytes > _MOST_BYTES:
@@ -92,12 +92,12 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
     )
 
 
-def _tables(tables: dict, class_names: Sequence[str]) -> Iterator[str]:
-    """Lay out what `evaluate_fully` found of both heads together: interval, classes, confusions, errors, agreement."""
-    head = tables["heads"]["combined"]
+def _tables(tables: dict, class_names: Sequence[str], heads: Sequence[str]) -> Iterator[str]:
+    """Lay out what `evaluate_fully` found of the first of `heads`: interval, classes, confusions, errors, agreement."""
+    head = tables["heads"]["combined" if heads[0] == "both" else heads[0]]
     low, high = head["top1"]["interval"]
     error = head["calibration"]["error"]
-    yield f"both heads: 95% interval {100 * low:.2f} to {100 * high:.2f}%, expected calibration error {error:.3f}"
+    yield f"{_NAMES[heads[0]]}: 95% interval {100 * low:.2f} to {100 * high:.2f}%, expected calibration error {error:.3f}"
     scores = head["per_class"]
     present = [place for place, count in enumerate(scores["support"]) if count]
     worst = sorted(present, key=lambda place: (scores["f1"][place] or 0.0, place))[:_SHOWN]
@@ -120,7 +120,8 @@ def _tables(tables: dict, class_names: Sequence[str]) -> Iterator[str]:
     errors = head["errors"]
     if errors["total"] and len(set(tables["group_ids"])) < len(class_names):
         yield f"mistakes inside the right label group: {errors['within_group']} of {errors['total']}"
-    yield f"the heads agree on {_percent(tables['agreement']['share'])} of the images"
+    if "both" in heads:
+        yield f"the heads agree on {_percent(tables['agreement']['share'])} of the images"
 
 
 def _percent(value: float | None) -> str:

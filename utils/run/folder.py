@@ -205,10 +205,13 @@ class RunFolder:
 
 def format_epoch(record: dict[str, Any]) -> str:
     """Format an epoch as one line for the screen."""
+    embedding = (
+        f", embedding {record['top1_emb']:5.2f}%, both {record['top1_combined']:5.2f}%" if "top1_emb" in record else ""
+    )
     return (
         f"epoch {record['epoch']:>4}  loss {format_loss(record['loss']):>7}  "
         f"confident: class {record['mask_rate']:6.1%}, embedding {record['emb_mask_rate']:6.1%}  "
-        f"top-1: class {record['top1']:5.2f}%, embedding {record['top1_emb']:5.2f}%, both {record['top1_combined']:5.2f}%  "
+        f"top-1: class {record['top1']:5.2f}%{embedding}  "
         f"{record['images_per_second']:,.0f} images/s, {record['seconds']:.1f} s"
     )
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from utils.files.tensors import tensor_fault
-from utils.metrics import ACCURACIES
+from utils.metrics import CLASS_HEAD
 
 # What no two different runs share; what else is known of a run's data came with later versions.
 ALWAYS_COMPARED = ("training_set", "class_names", "label_vectors")
-_RECORDED = ("epoch", "loss", "valid_loss", *ACCURACIES)
+_RECORDED = ("epoch", "loss", "valid_loss", *CLASS_HEAD)
 # Figures of a record that may be infinite or NaN: a run that diverges, or that evaluates in float16 before its running statistics
 # have settled, writes such losses beside weights that are intact.
 MAY_DIVERGE = ("loss", "valid_loss", "class_labelled", "class_unlabelled", "emb_labelled", "emb_unlabelled")

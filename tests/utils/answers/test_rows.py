@@ -56,9 +56,15 @@ def test_each_head_has_its_say_and_truth_where_it_is_known():
 
 
 def test_without_a_class_head_its_columns_are_empty():
-    row = next(_layout("embedding", has_class_head=False).rows(_predictions()))
+    row = next(_layout("embedding", heads=("embedding",)).rows(_predictions()))
     assert row["class_label"] is row["class_confidence"] is row["heads_agree"] is None
     assert row["embedding_label"] == "=cat"
+
+
+def test_without_a_trained_embedding_head_its_columns_are_empty():
+    row = next(_layout("class", heads=("class",)).rows(_predictions()))
+    assert row["embedding_label"] is row["embedding_confidence"] is row["group_score"] is row["heads_agree"] is None
+    assert row["class_label"] == row["label"] == "=cat"
 
 
 def _write(path, kind):

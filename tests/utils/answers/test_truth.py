@@ -44,7 +44,15 @@ def test_the_tables_follow_where_both_heads_know_the_classes():
     assert "class head 75.00%" in lines[0]
     assert any("95% interval" in line for line in lines)
     assert any(line.startswith("mistakes inside the right label group: 1 of 1") for line in lines)
+    assert any(line.startswith("the heads agree on") for line in lines)
     assert len(_truth(heads=("embedding",)).lines()) == 1
+
+
+def test_the_tables_are_those_of_the_class_head_where_the_other_one_is_not_trained():
+    lines = _truth(heads=("class",)).lines()
+    assert lines[0] == "accuracy on 4 images of known class: class head 75.00% (top-3 100.00%)"
+    assert lines[1].startswith("class head: 95% interval")
+    assert not any("embedding" in line or "agree" in line for line in lines)
 
 
 def test_too_many_predictions_give_accuracies_alone(monkeypatch):
