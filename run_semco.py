@@ -98,7 +98,7 @@ def train(config: Config, request: StopRequest, siblings: "Siblings | None") -> 
         LOGGER.info("%s", format_label_table(semantics))
         for text in semantics.warnings:
             LOGGER.warning("%s", text)
-        if text := warn_of_length(config, len(selection.labelled) / len(selection.class_names), sys.argv[1:]):
+        if text := warn_of_length(config, len(selection.labelled), sys.argv[1:]):
             LOGGER.warning("%s", text)
         settings = settle(config, semantics)
         network = build_network(settings, semantics)

@@ -10,7 +10,7 @@ from utils.labels.insight import idle_score
 from utils.labels.semantics import LabelSemantics
 from utils.labels.threshold import auto_threshold
 from utils.schedule import auto_bn_momentum, auto_ema_alpha
-from utils.short_runs import warn_of_short_run
+from utils.short_runs import times_seen, warn_of_short_run
 
 LOGGER = logging.getLogger("semco")
 # In fewer steps than this, running statistics that move by a thousandth per step stay far from the truth.
@@ -40,17 +40,18 @@ def settle(config: Config, semantics: LabelSemantics) -> Config:
     return dataclasses.replace(config, thr_emb=thr_emb, ema_alpha=ema_alpha, bn_momentum=bn_momentum)
 
 
-def warn_of_length(config: Config, labels_per_class: float, arguments: Sequence[str]) -> str | None:
+def warn_of_length(config: Config, labelled: int, arguments: Sequence[str]) -> str | None:
     """Say that supervised training was measured to do as well as a run of this length; None where nothing says so.
 
     Args:
+        labelled: how many labelled images there are.
         arguments: the command line of the run.
     """
     if not config.unlabelled_batch or starts_pretrained(config) or config.use_pretrained:
         return None
+    steps = config.last_epoch * config.steps_per_epoch
     return warn_of_short_run(
-        steps=config.last_epoch * config.steps_per_epoch,
-        labels_per_class=labels_per_class,
+        seen=times_seen(steps=steps, batch_size=config.batch_size, labelled=labelled),
         images_per_labelled=1 + 2 * config.mu,
         arguments=arguments,
     )

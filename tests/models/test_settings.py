@@ -54,7 +54,7 @@ def test_what_is_auto_gets_numbers(caplog):
 def test_a_run_that_is_too_short_to_pay(flags, told):
     """Ten steps of a schedule of 300 epochs."""
     shape = ("--n-imgs-per-epoch", "640", "--n-epoches", "30000", "--break-epoch", "1")
-    text = warn_of_length(_config(*shape, *flags), 25, ["--mu", "3", *flags])
+    text = warn_of_length(_config(*shape, *flags), 40, ["--mu", "3", *flags])
     assert (text is not None) == told
     assert not told or text.endswith(" ".join(["run_semco.py --mu 3", *flags, "--lambda-emb 0 --lam-u 0"]))
 

@@ -2,41 +2,32 @@
 
 import shlex
 
-import pytest
-
 from utils.flags.parse import parse_config
-from utils.short_runs import steps_without_gain, warn_of_short_run
+from utils.short_runs import SEEN_WITHOUT_GAIN, times_seen, warn_of_short_run
 
 
-def _warn(steps, labels_per_class, arguments=("@recipes/x y.flags", "--seed", "1")):
-    return warn_of_short_run(
-        steps=steps, labels_per_class=labels_per_class, images_per_labelled=7, arguments=list(arguments)
-    )
+def _warn(seen, arguments=("@recipes/x y.flags", "--seed", "1")):
+    return warn_of_short_run(seen=seen, images_per_labelled=7, arguments=list(arguments))
 
 
-def test_few_labels_pay_at_any_length():
-    assert steps_without_gain(4) == 0
-    assert _warn(1, 4) is None
+def test_how_often_a_labelled_image_is_seen():
+    assert times_seen(steps=1000, batch_size=16, labelled=40) == 400
+    assert times_seen(steps=1000, batch_size=16, labelled=2500) == 6.4
 
 
-def test_more_labels_take_longer_to_pay():
-    assert 0 < steps_without_gain(25) <= steps_without_gain(100) <= steps_without_gain(10_000)
-
-
-@pytest.mark.parametrize("labels_per_class", [25, 100])
-def test_only_short_runs_are_told(labels_per_class):
-    most = steps_without_gain(labels_per_class)
-    assert _warn(most + 1, labels_per_class) is None
-    text = _warn(most, labels_per_class)
-    assert f"this run makes {most:,} steps: at {labels_per_class} labels per class" in text
+def test_only_short_runs_are_told():
+    assert _warn(SEEN_WITHOUT_GAIN + 0.1) is None
+    text = _warn(6.4)
+    assert f"sees each labelled image 6.4 times: up to {SEEN_WITHOUT_GAIN} times" in text
     assert "1/7 of the images" in text
     assert "\n" not in text
+    assert _warn(SEEN_WITHOUT_GAIN)
 
 
 def test_the_command_is_the_supervised_run(tmp_path):
     flags = tmp_path / "my flags.flags"
     flags.write_text("--train-split-pickle x.pkl --mu 7 --lambda-emb 2\n")
-    command = shlex.split(_warn(100, 25, arguments=(f"@{flags}", "--seed", "1")).split("train that: ")[1])
+    command = shlex.split(_warn(1, arguments=(f"@{flags}", "--seed", "1")).split("train that: ")[1])
     assert command[:2] == ["python", "run_semco.py"]
     config = parse_config(command[2:])
     assert (config.lam_u, config.lambda_emb, config.mu, config.seed) == (0, 0, 7, 1)

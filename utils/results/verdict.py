@@ -11,7 +11,7 @@ from utils.records.run_files import RunFiles, best_epoch, is_run_folder, number,
 from utils.results.prediction_file import find_predictions
 from utils.results.statistics import paired_difference, wilson_interval
 from utils.results.wording import count, higher, percent
-from utils.short_runs import steps_without_gain
+from utils.short_runs import SEEN_WITHOUT_GAIN, times_seen
 
 _FINGERPRINTS = ("training_set", "labelled_split", "validation_set", "validation_split")
 HEAD_KEYS = {"class head": "top1", "embedding head": "top1_emb", "both heads": "top1_combined"}
@@ -192,16 +192,15 @@ def _against_baseline(run: RunFiles, baseline: RunFiles | None, images: int) -> 
 
 def _for_its_length(run: RunFiles) -> list[str]:
     """Say that the run was too short for its labels, where earlier measurements say so."""
-    labels, classes = run.resolved.get("labelled_images"), run.resolved.get("classes")
-    steps = number(run.history[-1], "step")
-    if not run.flags["lam_u"] or not starts_from_scratch(run.flags) or not labels or not classes or steps is None:
+    labelled, steps = run.resolved.get("labelled_images"), number(run.history[-1], "step")
+    if not run.flags["lam_u"] or not starts_from_scratch(run.flags) or not labelled or steps is None:
         return []
-    most = steps_without_gain(labels / classes)
-    if steps > most:
+    seen = times_seen(steps=steps, batch_size=run.flags["batch_size"], labelled=labelled)
+    if seen > SEEN_WITHOUT_GAIN:
         return []
     return [
-        f"The run is short: with {labels / classes:,.4g} labels per class, earlier measurements found that up to {most:,} steps "
-        "supervised training does as well."
+        f"The run is short: it saw each labelled image {seen:,.3g} times, and earlier measurements found that up to "
+        f"{SEEN_WITHOUT_GAIN} times supervised training does as well."
     ]
 
 
