@@ -78,6 +78,7 @@ def train(config: Config, request: StopRequest, siblings: "Siblings | None") -> 
     from utils.run.log import logging_for
     from utils.run.resume import Resume
     from utils.run.saving import Saving
+    from utils.short_runs import NEVER_TOOK_UNLABELLED
 
     with (
         join_world(config.device, parallel=config.parallel, siblings=siblings) as world,
@@ -149,14 +150,16 @@ def train(config: Config, request: StopRequest, siblings: "Siblings | None") -> 
                         with progress.bar(
                             total=config.steps_per_epoch, initial=history.steps, what=what, unit="steps"
                         ) as bar:
-                            steps = saving.between_steps(feed.epoch(history.epoch, history.steps))
+                            planned = feed.epoch(history.epoch, history.steps, with_unlabelled=trainer.takes_unlabelled)
+                            steps = saving.between_steps(planned)
                             trained = trainer.train_epoch(steps, bar=bar)
                         validation = feed.validation()
                         batches = saving.between_batches(validation)
                         shown = progress.chunks(batches, total=len(validation), what="evaluating", unit="images")
                         validated, diagnosed = trainer.evaluate(shown), {}
                         if config.diagnose_images and len(selection.unlabelled):
-                            (batch,) = feed.epoch(history.epoch, config.steps_per_epoch - 1)
+                            last = config.steps_per_epoch - 1
+                            (batch,) = feed.epoch(history.epoch, last, with_unlabelled=trainer.takes_unlabelled)
                             diagnosed = trainer.gradient_share(batch.images, batch.labels)
                         if world.is_main and config.diagnose_images and len(selection.unlabelled):
                             guesses = trainer.guess_pool(feed.pool_sample(config.diagnose_images))
@@ -168,6 +171,8 @@ def train(config: Config, request: StopRequest, siblings: "Siblings | None") -> 
                 raise SemcoError(f"{error}; {folder.last_checkpoint()}") from error
 
             # What the run came to, and why.
+            if not trainer.takes_unlabelled:
+                LOGGER.warning("%s", NEVER_TOOK_UNLABELLED)
             LOGGER.info("\n%s", format_summary(history.records, history.best_epoch))
             folder.write_summary(history.records, history.best_epoch)
             if world.is_main:

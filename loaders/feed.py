@@ -61,14 +61,18 @@ class Feed:
             world_size=world.size,
         )
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[TrainBatch]:
-        """Return the batches of an epoch (counted from 0) from `first_step` on: a function of the seed alone."""
+    def epoch(self, epoch: int, first_step: int = 0, *, with_unlabelled: bool = True) -> Iterator[TrainBatch]:
+        """Return the batches of an epoch (counted from 0) from `first_step` on: a function of the seed alone.
+
+        Args:
+            with_unlabelled: False for the epoch's labelled images alone.
+        """
         plan = draw_epoch(
             seed=self._config.seed,
             epoch=epoch,
             num_labelled=len(self._data.pool.labelled),
             num_unlabelled=len(self._data.pool.unlabelled),
-            shape=self._shape,
+            shape=self._shape if with_unlabelled else dataclasses.replace(self._shape, unlabelled=0),
         )
         return self._batches.epoch(plan, first_step)
 

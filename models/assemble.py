@@ -176,7 +176,13 @@ def build_trainer(
         guessor=guessor.to(device),
         optimizer=optimizer,
         precision=precision,
-        method=Method(thr=config.thr, lam_u=config.lam_u, lambda_emb=config.lambda_emb, cotrain=config.cotrain),
+        method=Method(
+            thr=config.thr,
+            lam_u=config.lam_u,
+            lambda_emb=config.lambda_emb,
+            cotrain=config.cotrain,
+            supervised_start=config.supervised_start if config.unlabelled_batch else 0.0,
+        ),
         schedule=Schedule(
             steps_per_epoch=config.steps_per_epoch,
             total_steps=config.total_steps,

@@ -31,6 +31,7 @@ from utils.processes.world import STEPS_BETWEEN_AGREEMENTS, World
 from utils.results.predictions import Predictions
 from utils.results.pseudo_labels import PoolGuesses
 from utils.schedule import Schedule
+from utils.short_runs import takes_unlabelled
 
 LOGGER = logging.getLogger("semco")
 
@@ -43,6 +44,7 @@ class Method:
     lam_u: float
     lambda_emb: float
     cotrain: bool
+    supervised_start: float = 0.0
 
 
 class Trainer:
@@ -94,12 +96,17 @@ class Trainer:
         """True after the last epoch, or when early stopping ends the run."""
         return self.history.is_complete(self.schedule)
 
+    @property
+    def takes_unlabelled(self) -> bool:
+        """False while --supervised-start has the run learn from its labelled images alone; changes between epochs only."""
+        return takes_unlabelled(self.history.records, self.method.supervised_start)
+
     def train_step(self, images: Tensor, labels: Tensor, *, step: int) -> None:
         """Make one step from a batch.
 
         Args:
             images: float32 (B + 2 * U, 3, H, W), normalised: labelled images, then weak views, then strong views of the
-                same U unlabelled images.
+                same U unlabelled images. U is 0 where labelled images are trained on alone.
             labels: int64 (B,).
             step: which step of the run it is, counted from 0.
         """
@@ -127,9 +134,9 @@ class Trainer:
 
     def _weights(self, output: NetOutput, num_labelled: int) -> tuple[Tensor, ...]:
         """Return lambda_u and lambda_emb of this step where they ramp up, nothing where they are the method's."""
-        if self.ramp_up is None:
-            return ()
         _, weak, _ = output.split(num_labelled)
+        if self.ramp_up is None or not len(weak.logits):
+            return ()
         self.ramp_up.update(weak.logits.detach().argmax(1), self.guessor(weak.embedding.detach()).hint)
         return self.ramp_up.weights()
 
@@ -254,7 +261,13 @@ class Trainer:
         record: dict[str, Any] = {"epoch": epoch, "step": epoch * self.schedule.steps_per_epoch}
         for part in figures:
             record.update(part)
+        was_alone = not self.takes_unlabelled
         self.history.finish_epoch(record, es_metric=self.schedule.es_metric)
+        if was_alone and self.takes_unlabelled:
+            LOGGER.info(
+                "--supervised-start: the labelled images are learnt far enough; unlabelled ones take part from epoch %d on",
+                epoch + 1,
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs: tensors, numbers and strings only.

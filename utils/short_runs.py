@@ -1,17 +1,35 @@
 """Runs so short that supervised training was measured to do as well: the rule and its words. docs/short_runs.md has both."""
 
+import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 # How often a run sees each labelled image: up to here, SemCo and FixMatch from random weights were measured to win nothing over
 # supervised training. A network that has not learnt its labelled images yet is sure of no other image.
 SEEN_WITHOUT_GAIN = 32
+NEVER_TOOK_UNLABELLED = (
+    "the run ended before --supervised-start let unlabelled images take part: its labelled images were not learnt far enough; "
+    "train longer, or lower it"
+)
 SUPERVISED = ("--lambda-emb", "0", "--lam-u", "0")
 
 
 def times_seen(*, steps: float, batch_size: int, labelled: int) -> float:
     """Return how often a run of `steps` sees each of its labelled images, `batch_size` of which are in every step."""
     return steps * batch_size / labelled
+
+
+def takes_unlabelled(records: Iterable[Mapping[str, Any]], supervised_start: float) -> bool:
+    """Return True once a run may learn from unlabelled images: at once, or after its labelled images are learnt far enough.
+
+    Args:
+        records: of the finished epochs, with `class_labelled`, the mean cross-entropy of the labelled images.
+        supervised_start: the geometric mean that the probabilities of their classes have to reach in one of them; 0: none.
+    """
+    if not supervised_start:
+        return True
+    return any(math.exp(-record.get("class_labelled", math.inf)) >= supervised_start for record in records)
 
 
 def warn_of_short_run(*, seen: float, images_per_labelled: int, arguments: Sequence[str]) -> str | None:

@@ -31,7 +31,9 @@ class CapturedStep:
         self._is_impossible = False
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
-        """Make one step; a batch of another shape than the captured one is computed without the graph."""
+        """Make one step. Where batches change their shape, as at the end of --supervised-start, the new one is captured."""
+        if self._inputs is not None and [part.shape for part in self._inputs] != [images.shape, labels.shape]:
+            self._graph, self._inputs, self._eager_steps_left = None, None, EAGER_STEPS
         if self._is_impossible:
             self._compute(images, labels)
         elif self._eager_steps_left:
@@ -39,8 +41,6 @@ class CapturedStep:
             self._compute_beside(images, labels)
         elif self._graph is None and not self._capture(images, labels):
             self._is_impossible = True
-            self._compute(images, labels)
-        elif [part.shape for part in self._inputs] != [images.shape, labels.shape]:
             self._compute(images, labels)
         else:
             for static, fresh in zip(self._inputs, (images, labels), strict=True):

@@ -43,6 +43,7 @@ SWITCHES = [
     ["--lambda-emb", "0"],
     ["--lambda-emb", "0", "--lam-u", "0"],
     ["--lam-u", "0"],
+    ["--supervised-start", "0.9"],
     ["--shuffle-vectors"],
     ["--eps", "0"],
     ["--eps", "2"],
@@ -90,9 +91,10 @@ def test_every_switch_trains(tiny_dataset, tmp_path, switch):
 
 def test_options_for_short_runs_are_off_unless_asked_for(tiny_dataset, tmp_path):
     plain = weights(train(tiny_dataset, tmp_path / "a"))
-    spelt_out = weights(train(tiny_dataset, tmp_path / "b", "--strong-bn", "shared", "--ramp-up", "none"))
+    spelt_out = weights(train(tiny_dataset, tmp_path / "b", "--strong-bn", "shared", "--supervised-start", "0"))
     assert equal(plain, spelt_out)
-    for number, more in enumerate((["--strong-bn", "separate"], ["--ramp-up", "agreement"], ["--ema-alpha", "auto"])):
+    others = ("--strong-bn separate", "--ramp-up agreement", "--ema-alpha auto", "--supervised-start 0.9")
+    for number, more in enumerate(map(str.split, others)):
         assert not equal(plain, weights(train(tiny_dataset, tmp_path / str(number), *more))), more
 
 

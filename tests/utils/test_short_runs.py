@@ -1,9 +1,12 @@
 """When a run is so short that supervised training does as well, and what is said then."""
 
+import math
 import shlex
 
+import pytest
+
 from utils.flags.parse import parse_config
-from utils.short_runs import SEEN_WITHOUT_GAIN, times_seen, warn_of_short_run
+from utils.short_runs import SEEN_WITHOUT_GAIN, takes_unlabelled, times_seen, warn_of_short_run
 
 
 def _warn(seen, arguments=("@recipes/x y.flags", "--seed", "1")):
@@ -22,6 +25,22 @@ def test_only_short_runs_are_told():
     assert "1/7 of the images" in text
     assert "\n" not in text
     assert _warn(SEEN_WITHOUT_GAIN)
+
+
+@pytest.mark.parametrize(
+    ("losses", "start", "takes"),
+    [
+        ([], 0.0, True),
+        ([], 0.5, False),
+        ([0.70], 0.5, False),  # exp(-0.70) is 0.497
+        ([0.69], 0.5, True),
+        ([0.69, 2.0], 0.5, True),  # once is enough
+        ([math.nan], 0.5, False),
+        ([math.inf], 0.5, False),
+    ],
+)
+def test_unlabelled_images_take_part_once_the_labelled_ones_are_learnt(losses, start, takes):
+    assert takes_unlabelled([{"class_labelled": loss} for loss in losses], start) == takes
 
 
 def test_the_command_is_the_supervised_run(tmp_path):

@@ -18,6 +18,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "thr": (0.0, 1.0, "a probability from 0 to 1"),
     "thr_emb": (-1.0, 1.0, "a cosine from -1 to 1, or auto"),
     "lambda_emb": (0.0, 1e6, "0 or more"),
+    "supervised_start": (0.0, 0.999, "a probability from 0 to 0.999"),
     "ema_alpha": (0.0, 0.999999999, "a decay from 0 to below 1, or auto"),
     "wres_k": (1, 64, "a whole number from 1"),
     "wres_n": (10, 1000, "10 or more"),

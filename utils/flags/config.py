@@ -118,6 +118,12 @@ class Config:
         group=_METHOD,
         choices=("none", "agreement"),
     )
+    supervised_start: float = option(
+        0.0,
+        "train on the labelled images alone until, in an epoch, the class head gives them their classes with this probability "
+        "(geometric mean); for short runs; 0: unlabelled images from the first step on, as in the paper",
+        group=_METHOD,
+    )
     ema_alpha: float | None = option(
         0.999,
         "decay of the parameters' moving average, per step; auto: 1 - 10 / T, at most 0.999, T the steps of --n-epoches",

@@ -11,7 +11,7 @@ from utils.records.run_files import RunFiles, best_epoch, is_run_folder, number,
 from utils.results.prediction_file import find_predictions
 from utils.results.statistics import paired_difference, wilson_interval
 from utils.results.wording import count, higher, percent
-from utils.short_runs import SEEN_WITHOUT_GAIN, times_seen
+from utils.short_runs import NEVER_TOOK_UNLABELLED, SEEN_WITHOUT_GAIN, takes_unlabelled, times_seen
 
 _FINGERPRINTS = ("training_set", "labelled_split", "validation_set", "validation_split")
 HEAD_KEYS = {"class head": "top1", "embedding head": "top1_emb", "both heads": "top1_combined"}
@@ -193,6 +193,8 @@ def _against_baseline(run: RunFiles, baseline: RunFiles | None, images: int) -> 
 def _for_its_length(run: RunFiles) -> list[str]:
     """Say that the run was too short for its labels, where earlier measurements say so."""
     labelled, steps = run.resolved.get("labelled_images"), number(run.history[-1], "step")
+    if run.flags["lam_u"] and not takes_unlabelled(run.history, run.flags.get("supervised_start", 0.0)):
+        return [f"Unlabelled images had no part: {NEVER_TOOK_UNLABELLED}."]
     if not run.flags["lam_u"] or not starts_from_scratch(run.flags) or not labelled or steps is None:
         return []
     seen = times_seen(steps=steps, batch_size=run.flags["batch_size"], labelled=labelled)

@@ -65,13 +65,16 @@ def test_one_stream_warms_up_and_captures(monkeypatch):
     assert driver.replays == 3
 
 
-def test_another_shape_is_computed_without_the_graph(monkeypatch):
+def test_another_shape_is_captured_anew(monkeypatch):
     driver, shapes = _Driver(monkeypatch), []
     step = CapturedStep(lambda images, _: shapes.append(len(images)))
-    for _ in range(4):
+    for _ in range(5):
+        step(IMAGES[:3], LABELS)
+    assert (shapes, driver.replays) == ([3] * 4, 2)
+    for _ in range(6):
         step(IMAGES, LABELS)
-    step(IMAGES[:3], LABELS)
-    assert (shapes[-1], driver.replays) == (3, 1)
+    assert (shapes[4:], driver.replays) == ([4] * 4, 2 + 3)
+    assert len(driver.streams) == 1
 
 
 def test_a_failed_capture_goes_on_without(monkeypatch, caplog):

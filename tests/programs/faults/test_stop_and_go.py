@@ -101,7 +101,7 @@ def test_a_stopped_run_goes_on(start, whole, tmp_path, monkeypatch, capsys, plac
 
 
 FOR_SHORT_RUNS = (
-    *("--strong-bn", "separate", "--ramp-up", "agreement"),
+    *("--strong-bn", "separate", "--ramp-up", "agreement", "--supervised-start", "0.001"),
     *("--thr-emb", "auto", "--ema-alpha", "auto", "--bn-momentum", "auto"),
 )
 

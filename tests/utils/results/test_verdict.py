@@ -111,6 +111,13 @@ def test_an_unfinished_run_and_one_without_embedding_head(output):
     assert [bar.kind for bar in verdict.bars] == ["class"]
 
 
+@pytest.mark.parametrize(("loss", "said"), [(1.0, True), (0.5, False)])
+def test_unlabelled_images_that_never_took_part(output, loss, said):
+    folder = make_run(output / "run", with_tables=False, supervised_start=0.5)
+    write_history(folder, [{"epoch": 1, "step": 100_000, "top1": 50.0, "class_labelled": loss}])
+    assert ("Unlabelled images had no part" in _judge(folder)[1]) == said
+
+
 @pytest.mark.parametrize(
     ("beyond", "labels", "flags", "said"),
     [
