@@ -14,7 +14,7 @@ def test_a_run_that_never_learns_enough_is_one_without_unlabelled_images(tiny_da
     capsys.readouterr()
     started = train(tiny_dataset, tmp_path / "b", "--supervised-start", "0.99")
     assert equal(weights(alone), weights(started))
-    assert "the run ended before --supervised-start let unlabelled images take part" in capsys.readouterr().out
+    assert "the run ended before --supervised-start let unlabelled images take part" in capsys.readouterr().err
     assert "Unlabelled images had no part" in (started / "report.html").read_text()
 
 
