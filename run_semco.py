@@ -195,7 +195,7 @@ def preview(config, selection, semantics, data, feed, trainer) -> None:
 
     LOGGER.info("%s", format_data(config, selection, data))
     cost = measure_cost(trainer, feed.endless(), feed.validation())
-    LOGGER.info("%s", format_cost(cost, epochs=config.last_epoch))
+    LOGGER.info("%s", format_cost(cost, epochs=config.last_epoch, starts_supervised=config.supervised_start > 0))
     if trainer.world.is_main:
         folder = config.output_dir / config.dataset_name / f"x{len(selection.labelled)}" / "preview"
         sheets = example_sheets(config, selection, data)

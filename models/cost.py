@@ -63,14 +63,18 @@ def measure_cost(trainer: Trainer, batches: Iterator, validation: Collection) ->
     )
 
 
-def format_cost(cost: RunCost, *, epochs: int) -> str:
-    """Format the cost as one line."""
+def format_cost(cost: RunCost, *, epochs: int, starts_supervised: bool = False) -> str:
+    """Format the cost as one line.
+
+    Args:
+        starts_supervised: the run's first steps are cheaper than those that were timed, nobody knows how many.
+    """
     in_all = epochs * (cost.epoch_seconds + cost.evaluation_seconds)
     memory = "unknown memory" if cost.memory is None else f"{cost.memory / 2**30:.2f} GiB of memory at most"
     return (
         f"cost: {memory}; {1000 * cost.step_seconds:,.1f} ms per step, "
         f"{_duration(cost.epoch_seconds)} per epoch and {_duration(cost.evaluation_seconds)} to evaluate it, "
-        f"{_duration(in_all)} for {epochs:,} epochs"
+        f"{'at most ' if starts_supervised else ''}{_duration(in_all)} for {epochs:,} epochs"
     )
 
 

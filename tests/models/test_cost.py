@@ -89,3 +89,4 @@ def test_format():
         "cost: 1.50 GiB of memory at most; 12.3 ms per step, 59.0 s per epoch and 1.0 s to evaluate it, 5 h 00 min for 300 epochs"
     )
     assert "2 min for 2 epochs" in format_cost(cost, epochs=2)
+    assert "at most 2 min for 2 epochs" in format_cost(cost, epochs=2, starts_supervised=True)
