@@ -37,7 +37,7 @@ def test_the_settings_of_short_runs_go_behind_every_recipe(name):
     plain, short = (
         parse_config([f"@{FOLDER / file}" for file in files]) for files in ([name], [name, "short_run.flags"])
     )
-    assert (short.thr_emb, short.ema_alpha, short.bn_momentum) == (None, 0.99, 0.05)
-    changed = {"thr_emb", "ema_alpha", "bn_momentum"}
+    assert (short.thr_emb, short.ema_alpha, short.bn_momentum, short.supervised_start) == (None, 0.99, 0.05, 0.5)
+    changed = {"thr_emb", "ema_alpha", "bn_momentum", "supervised_start"}
     assert {key for key, value in vars(plain).items() if getattr(short, key) != value} <= changed
     assert "short_run.flags" in (FOLDER / "README.md").read_text(encoding="utf-8")
