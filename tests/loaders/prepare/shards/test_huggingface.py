@@ -12,6 +12,7 @@ from PIL import Image
 
 from loaders.dataset.index import UNLABELLED, load_index
 from loaders.prepare import __main__ as program
+from loaders.prepare import command
 from loaders.prepare.shards import hub_shards
 from tests.support.sample_images import photo_crops
 from tests.support.short_runs import split_and_train
@@ -386,9 +387,9 @@ def test_a_shard_that_changes_meanwhile(hub, source, capsys, monkeypatch):
         checks(*arguments, **settings)
         _write_shards(_dataset(hub, [0, 1, 2], seed=9), source, "train", 1)
 
-    checks = program.check_contents
+    checks = command.check_contents
     _write_shards(_dataset(hub, [0, 1, 2] * 2), source, "train", 1)
-    monkeypatch.setattr(program, "check_contents", check_and_change)
+    monkeypatch.setattr(command, "check_contents", check_and_change)
     shown = _refused(source, capsys)
     assert "has changed while it was read" in shown or "has lost rows" in shown
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from loaders.dataset.index import UNLABELLED, load_index
 from loaders.prepare import __main__ as program
+from loaders.prepare import command
 from tests.support.sample_images import photo_crops
 from tests.support.short_runs import split_and_train
 
@@ -283,8 +284,8 @@ def test_a_shard_that_changes_meanwhile(source, capsys, monkeypatch, change):
         checks(*arguments, **settings)
         change(source / "train.tar")
 
-    checks = program.check_contents
+    checks = command.check_contents
     _write(source / "train.tar", _samples(["ant", "bee"] * 2))
-    monkeypatch.setattr(program, "check_contents", check_and_change)
+    monkeypatch.setattr(command, "check_contents", check_and_change)
     shown = _refused(source, capsys)
     assert "leave it" in shown
