@@ -95,6 +95,7 @@ def _act(plan: dict[str, str | int]) -> None:
             os.kill(os.getpid(), plan["number"])
         case "signal launcher":
             os.kill(os.getppid(), plan["number"])
+            time.sleep(2)  # its workers notice within a fraction of a second, in which a fast machine trains an epoch
 
 
 def _run(plan: dict[str, str | int], flags: list[str]) -> int:
