@@ -30,7 +30,9 @@ def takes_unlabelled(records: Iterable[Mapping[str, Any]], supervised_start: flo
     """
     if not supervised_start:
         return True
-    return any(math.exp(-record.get("class_labelled", math.inf)) >= supervised_start for record in records)
+    # A report's records come from a file, in which anything may stand.
+    losses = (record.get("class_labelled") for record in records)
+    return any(isinstance(loss, int | float) and loss <= -math.log(supervised_start) for loss in losses)
 
 
 def warn_of_short_run(*, seen: float, images_per_labelled: int, arguments: Sequence[str]) -> str | None:

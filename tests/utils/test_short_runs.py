@@ -37,6 +37,7 @@ def test_only_short_runs_are_told():
         ([0.69, 2.0], 0.5, True),  # once is enough
         ([math.nan], 0.5, False),
         ([math.inf], 0.5, False),
+        ([None, "x"], 0.5, False),
     ],
 )
 def test_unlabelled_images_take_part_once_the_labelled_ones_are_learnt(losses, start, takes):
